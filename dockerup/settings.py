@@ -1,0 +1,125 @@
+"""The settings of a run: one table from which the file's keys, the flags, the checks and the reference come."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Callable
+
+from dockerup.problems import InvalidInputError, Origin, Problem, instead
+
+DEFAULT_CONFIG = "/etc/dockerup/dockerup.conf"
+DEFAULT_CACHE = "/var/cache/dockerup"
+
+Reader = Callable[[str], Any]
+
+
+class _NotValid(Exception):
+    """A setting's text is not a value of its kind; the text says what is expected."""
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _truth(text: str) -> bool:
+    word = text.lower()
+    if word in {"true", "yes", "on", "1"}:
+        return True
+    if word in {"false", "no", "off", "0"}:
+        return False
+    raise _NotValid("true or false")
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(word for word in re.split(r"[,\s]+", text) if word)
+
+
+def _absolute_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise _NotValid("an absolute path")
+    return text
+
+
+def _whole(least: int, most: int) -> Reader:
+    def read(text: str) -> int:
+        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+            raise _NotValid(f"a whole number from {least} to {most}")
+        return int(text)
+
+    return read
+
+
+def _one_of(*words: str) -> Reader:
+    def read(text: str) -> str:
+        if text not in words:
+            raise _NotValid(f"one of: {', '.join(words)}")
+        return text
+
+    return read
+
+
+def _row(default: object, read: Reader, help_text: str, *, flag: bool = True, secret: bool = False) -> Any:
+    metadata = {"read": read, "help": help_text, "flag": flag, "secret": secret}
+    return dataclasses.field(default=default, metadata=metadata, repr=not secret)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of a run. Each line is the whole truth about one: key and flag, default, kind, meaning."""
+
+    confdir: str = _row(
+        "/etc/dockerup/containers.d", _absolute_path, "directory of files that define containers"
+    )
+    aws: bool = _row(True, _truth, "also read EC2 user-data, on a machine that is an EC2 instance")
+    remote: str = _row("", _text, "URL of the engine; default: DOCKER_HOST, else /var/run/docker.sock")
+    pull: bool = _row(True, _truth, "look for newer images in the registries")
+    interval: int = _row(60, _whole(1, 86400), "seconds from one run to the next with --server")
+    username: str = _row("", _text, "name for registry logins", flag=False)
+    password: str = _row("", _text, "password for registry logins", flag=False, secret=True)
+    unmanaged: str = _row(
+        "remove", _one_of("remove", "keep"), "containers on this host that dockerup did not start"
+    )
+    ignore: tuple[str, ...] = _row((), _names, "names or globs of containers that are never touched")
+    prune: str = _row("managed", _one_of("none", "managed", "all"), "unused images to remove")
+    keep_images: int = _row(1, _whole(0, 100), "superseded images kept for each container")
+    concurrency: int = _row(8, _whole(1, 64), "pulls, registry checks and starts at once")
+    pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One row of the table, as other modules see it."""
+
+    key: str
+    default: object
+    read: Reader
+    help: str
+    flag: bool
+    secret: bool
+
+
+SETTINGS: Mapping[str, Setting] = {
+    field.name: Setting(field.name, field.default, **field.metadata) for field in dataclasses.fields(Settings)
+}
+
+
+def read_settings(text: str, source: str, flags: Mapping[str, str]) -> Settings:
+    """Return the settings that the text of a `dockerup.conf` and flags (by key) give together.
+
+    Flags override the file. Raises InvalidInputError with all that is wrong, not the first only.
+    """
+    problems: list[Problem] = []
+    values: dict[str, object] = {}
+    for number, key, value in _lines(text, source, problems):
+        _read_one(key, value, _line_origin(source, number), values, problems)
+    from_file = set(values)
+    for key, value in flags.items():
+        values.pop(key, None)
+        _read_one(key, value, Origin(f"--{key.replace('_', '-')}"), values, problems)
+    del from_file
+    if problems:
+        raise InvalidInputError(*problems)
+    return Settings(**values)  # type: ignore[arg-type]  # each reader gives its field's own type
