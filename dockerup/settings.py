@@ -1,10 +1,10 @@
-"""The settings of a run: one table from which the file's keys, the flags, the checks and the reference come."""
+"""The settings of a run: one table that gives the file's keys, the flags, the checks and the reference."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
@@ -16,7 +16,7 @@ DEFAULT_CACHE = "/var/cache/dockerup"
 Reader = Callable[[str], Any]
 
 
-class _NotValid(Exception):
+class _NotValidError(Exception):
     """A setting's text is not a value of its kind; the text says what is expected."""
 
 
@@ -30,7 +30,7 @@ def _truth(text: str) -> bool:
         return True
     if word in {"false", "no", "off", "0"}:
         return False
-    raise _NotValid("true or false")
+    raise _NotValidError("true or false")
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -39,14 +39,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 def _absolute_path(text: str) -> str:
     if not text.startswith("/"):
-        raise _NotValid("an absolute path")
+        raise _NotValidError("an absolute path")
     return text
 
 
 def _whole(least: int, most: int) -> Reader:
     def read(text: str) -> int:
         if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
-            raise _NotValid(f"a whole number from {least} to {most}")
+            raise _NotValidError(f"a whole number from {least} to {most}")
         return int(text)
 
     return read
@@ -55,7 +55,7 @@ def _whole(least: int, most: int) -> Reader:
 def _one_of(*words: str) -> Reader:
     def read(text: str) -> str:
         if text not in words:
-            raise _NotValid(f"one of: {', '.join(words)}")
+            raise _NotValidError(f"one of: {', '.join(words)}")
         return text
 
     return read
@@ -113,13 +113,44 @@ def read_settings(text: str, source: str, flags: Mapping[str, str]) -> Settings:
     """
     problems: list[Problem] = []
     values: dict[str, object] = {}
-    for number, key, value in _lines(text, source, problems):
-        _read_one(key, value, _line_origin(source, number), values, problems)
-    from_file = set(values)
+    for origin, key, value in _lines(text, source, problems):
+        _read_one(origin, key, value, values, problems)
     for key, value in flags.items():
-        values.pop(key, None)
-        _read_one(key, value, Origin(f"--{key.replace('_', '-')}"), values, problems)
-    del from_file
+        _read_one(Origin(f"--{key.replace('_', '-')}"), key, value, values, problems)
     if problems:
         raise InvalidInputError(*problems)
-    return Settings(**values)  # type: ignore[arg-type]  # each reader gives its field's own type
+    return Settings(**values)  # type: ignore[arg-type]  # each reader gives its own field's type
+
+
+def _lines(text: str, source: str, problems: list[Problem]) -> Iterator[tuple[Origin, str, str]]:
+    seen: dict[str, int] = {}
+    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
+        if not line or line[0] in "#;":
+            continue
+        origin = _line_origin(source, number)
+        key, equals, value = (part.strip() for part in line.partition("="))
+        if not equals:
+            problems.append(Problem(origin, f'"{key}" is not a setting', "Write key=value."))
+        elif key in seen:
+            problems.append(Problem(origin, f'"{key}" stands in line {seen[key]} too', "Keep one of them."))
+        else:
+            seen[key] = number
+            yield origin, key, value
+
+
+def _line_origin(source: str, number: int) -> Origin:
+    return Origin(source, lines=lambda _path: number)
+
+
+def _read_one(
+    origin: Origin, key: str, text: str, values: dict[str, object], problems: list[Problem]
+) -> None:
+    setting = SETTINGS.get(key)
+    if setting is None:
+        problems.append(Problem(origin, f'there is no setting "{key}"', instead(key, SETTINGS)))
+        return
+    try:
+        values[key] = setting.read(text)
+    except _NotValidError as expected:
+        shown = "the value" if setting.secret else f'"{text}"'
+        problems.append(Problem(origin, f"{shown} is no value for {key}", f"Write {expected}."))

@@ -1,0 +1,101 @@
+"""The definition of a container as labels hold it: two hashes to compare, and a form to tell what differs.
+
+The definition hash is over what needs a new container, the in-place hash over what the engine can change in
+a living one. Both are under a numbered scheme. The described definition has env values as salted digests, so
+that no secret reaches a label, and a later scheme can still compare definitions instead of hashes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dockerup.keys import CONTAINER_KEYS, Change
+
+SCHEME = 1
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One key whose value changed; `old` and `new` are fit to be shown, "" is a key that is not there."""
+
+    key: str
+    old: str
+    new: str
+
+
+def definition_hash(definition: Mapping[str, Any], change: Change) -> str:
+    """Return the hash, as `SCHEME:HEX`, over the keys of which a change asks for `change`."""
+    part = {key: value for key, value in definition.items() if CONTAINER_KEYS[key].change is change}
+    return f"{SCHEME}:{hashlib.sha256(_json(part).encode()).hexdigest()[:32]}"
+
+
+def describe(definition: Mapping[str, Any], salt: str) -> str:
+    """Return the text of the definition label: canonical JSON, env values as digests under `salt`."""
+    hashed = {
+        key: value for key, value in definition.items() if CONTAINER_KEYS[key].change is not Change.NOTHING
+    }
+    return _json({"scheme": SCHEME, "salt": salt, "definition": _hidden(hashed, salt)})
+
+
+def differences(described: str, definition: Mapping[str, Any]) -> tuple[Difference, ...] | None:
+    """Return what differs between a definition label and a definition, sorted by key.
+
+    None when the label cannot be read: then nothing is known, and nothing may be concluded.
+    """
+    try:
+        label = json.loads(described)
+        old, salt = dict(label["definition"]), str(label["salt"])
+    except (ValueError, KeyError, TypeError):
+        return None
+    new = json.loads(describe(definition, salt))["definition"]
+    flat_old, flat_new = _flat(old), _flat(new)
+    keys = sorted(flat_old.keys() | flat_new.keys())
+    return tuple(
+        _difference(key, flat_old.get(key), flat_new.get(key))
+        for key in keys
+        if flat_old.get(key) != flat_new.get(key)
+    )
+
+
+def differs_in_place_only(found: tuple[Difference, ...]) -> bool:
+    """Tell whether every difference is one that the engine can make up for in the living container."""
+    return all(CONTAINER_KEYS[one.key.split(".")[0]].change is Change.IN_PLACE for one in found)
+
+
+def _difference(key: str, old: str | None, new: str | None) -> Difference:
+    if key.startswith("env."):
+        return Difference(key, "(hidden)" if old is not None else "", "(hidden)" if new is not None else "")
+    return Difference(key, old or "", new or "")
+
+
+def _hidden(definition: Mapping[str, Any], salt: str) -> dict[str, Any]:
+    if "env" not in definition:
+        return dict(definition)
+    return {**definition, "env": {name: _digest(value, salt) for name, value in definition["env"].items()}}
+
+
+def _digest(value: str, salt: str) -> str:
+    return hashlib.sha256(f"{salt}\0{value}".encode()).hexdigest()[:16]
+
+
+def _flat(definition: Mapping[str, Any]) -> dict[str, str]:
+    """Return maps as one entry a key (`env.NAME`), everything else as its JSON."""
+    flat: dict[str, str] = {}
+    for key, value in definition.items():
+        if isinstance(value, Mapping):
+            flat.update({f"{key}.{name}": _shown(part) for name, part in value.items()})
+        else:
+            flat[key] = _shown(value)
+    return flat
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else _json(value)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,125 @@
+"""The desired state of the whole host: what all sources say together, and whether that is all of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+
+from dockerup.problems import DockerupError, Problem
+from dockerup.sources.result import SourceResult
+from dockerup.spec import ContainerSpec, Port, parse
+
+# The earlier one wins where two sources list one name: deploy time over image time.
+RANK = ("user-data", "confdir")
+
+
+class NoSourceError(DockerupError):
+    """Nothing says which containers should run; that is never taken to mean none."""
+
+
+@dataclass(frozen=True)
+class Desired:
+    """The containers that have to run, each after those it depends on.
+
+    `complete`: every source was whole; only then may anything go for not being listed.
+    `explicit`: somebody wrote a list, be it empty; only then may unmanaged containers go.
+    `broken`: the names of the sources that were not whole.
+    """
+
+    specs: tuple[ContainerSpec, ...]
+    complete: bool = True
+    explicit: bool = True
+    broken: frozenset[str] = frozenset()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def combine(results: Sequence[SourceResult]) -> Desired:
+    """Return what the sources want together. Raises NoSourceError when there is no source at all."""
+    if not any(result.declared or not result.complete for result in results):
+        raise NoSourceError(
+            "nothing says which containers should run. Make the directory /etc/dockerup/containers.d "
+            "(empty: no container of dockerup's stays), or name another with confdir=."
+        )
+    ranked = sorted(results, key=lambda result: RANK.index(result.name))
+    parsed = [(result, parse(result.items, result.name)) for result in ranked]
+    problems = [problem for result, one in parsed for problem in (*result.problems, *one.problems)]
+    broken = {result.name for result, one in parsed if one.problems or not result.complete}
+    specs: dict[str, ContainerSpec] = {}
+    notes = [note for result, one in parsed for note in (*result.notes, *one.notes)]
+    for spec in (spec for _, one in parsed for spec in one.specs):
+        if spec.name in specs:
+            notes.append(f"{spec.name}: the entry of {specs[spec.name].source} is used, not {spec.origin}")
+        else:
+            specs[spec.name] = spec
+    for problem, spec in (*_port_clashes(specs.values()), *_cycles(specs)):
+        problems.append(problem)
+        broken.add(spec.source)
+        specs.pop(spec.name, None)
+    return Desired(
+        specs=in_order(specs.values()),
+        complete=not broken,
+        explicit=any(result.explicit for result in results),
+        broken=frozenset(broken),
+        problems=tuple(problems),
+        notes=tuple(notes),
+    )
+
+
+def in_order(specs: Iterable[ContainerSpec]) -> tuple[ContainerSpec, ...]:
+    """Return the specs by name, but each after those it is bound to."""
+    by_name = {spec.name: spec for spec in specs}
+    graph = {
+        name: [other for other in by_name[name].bound_to if other in by_name] for name in sorted(by_name)
+    }
+    return tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
+
+
+def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
+    """Return each spec that wants a host port of an earlier one, with the problem that this is."""
+    ordered = sorted(specs, key=lambda spec: (RANK.index(spec.source), spec.name))
+    taken: dict[tuple[int, str], list[tuple[Port, ContainerSpec]]] = {}
+    found: list[tuple[Problem, ContainerSpec]] = []
+    for spec in ordered:
+        held = [
+            (port, other)
+            for port in spec.ports
+            for theirs, other in taken.get((port.host_port, port.protocol), ())
+            if port.clashes(theirs)
+        ]
+        if held:
+            port, other = held[0]
+            what = f'host port {port.host_port} is already that of "{other.name}" ({other.origin})'
+            found.append((Problem(spec.origin.at("portMappings"), what, "Give one of them another."), spec))
+        else:
+            for port in spec.ports:
+                taken.setdefault((port.host_port, port.protocol), []).append((port, spec))
+    return found
+
+
+def _cycles(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
+    """Return each spec that waits for itself, with the problem that names the way round."""
+    found = []
+    for name in sorted(specs):
+        way = _way_back(name, specs)
+        if way:
+            what = f"containers depend on each other in a circle: {' -> '.join(way)}"
+            fix = "Take one of links, volumes.from or network: container:NAME out."
+            found.append((Problem(specs[name].origin, what, fix), specs[name]))
+    return found
+
+
+def _way_back(start: str, specs: Mapping[str, ContainerSpec]) -> list[str]:
+    """Return the names on the shortest way from a spec back to itself; [] where there is none."""
+    ways = [[start]]
+    seen: set[str] = set()
+    while ways:
+        way = ways.pop(0)
+        for name in specs[way[-1]].bound_to:
+            if name == start:
+                return [*way, start]
+            if name in specs and name not in seen:
+                seen.add(name)
+                ways.append([*way, name])
+    return []

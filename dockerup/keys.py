@@ -1,0 +1,264 @@
+"""The keys of a container: one table, from which parser, JSON Schema, reference and hash all come."""
+
+from __future__ import annotations
+
+import enum
+import ipaddress
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from dockerup import kinds
+from dockerup.image import InvalidReferenceError, parse_reference
+from dockerup.kinds import Key, Kind, refuse
+from dockerup.problems import Origin
+
+MIB = 1 << 20
+LEAST_MEMORY = 6 * MIB  # the engine's own minimum
+NAME = r"(?![\s\S]*\.dockerup-(?:new|old|failed)$)[a-zA-Z0-9][a-zA-Z0-9_.-]+"
+_PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+_PATH = r"/[^\0]*"
+_SIGNAL = r"(?:SIG)?[A-Z][A-Z0-9+-]{1,9}|[1-9]\d?"
+_NETWORK = rf"container:{NAME}|[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30, "t": 1 << 40}
+
+
+class Change(enum.Enum):
+    """What a new value of a key asks of a running container."""
+
+    REPLACE = "a new container"
+    IN_PLACE = "in place"
+    NOTHING = "nothing"
+
+
+def _image(text: str, origin: Origin) -> str:
+    try:
+        return parse_reference(text).familiar
+    except InvalidReferenceError as error:
+        refuse(origin, error.what, error.fix)
+
+
+def _network(text: str, _origin: Origin) -> str:
+    return "bridge" if text == "default" else text
+
+
+def _bytes(value: Any, origin: Origin) -> int:
+    found = re.fullmatch(r"(\d+)(\.\d+)?([bkmgt]?)(?:i?b)?", str(value).lower())
+    whole, fraction, unit = found.groups() if found else ("0", None, "")
+    size = int(whole) * _UNITS[unit] + int(float(fraction or 0) * _UNITS[unit])
+    if not unit and size < LEAST_MEMORY:
+        size *= MIB
+    if not LEAST_MEMORY <= size < 1 << 63:
+        refuse(origin, f"{value} is not an amount of memory that a container can have", "Write 6m or more.")
+    return size
+
+
+def _memory() -> Kind:
+    says = 'an amount of memory: "512m", "2g", or a number of bytes'
+    suffixed = kinds.text(says, r"\d{1,15}(?:\.\d{1,3})?(?:[bB]|[kKmMgGtT](?:[iI]?[bB])?)|[1-9]\d{0,17}")
+
+    def read(value: Any, origin: Origin) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            return _bytes(suffixed.read(value, origin), origin)
+        return _bytes(value, origin) if value > 0 else suffixed.read(value, origin)
+
+    return Kind(says, read, {"anyOf": [{"type": "integer", "minimum": 1}, suffixed.schema]})
+
+
+def _host_ip(text: str, origin: Origin) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        refuse(origin, f'"{text}" is no IP address', "Write one, such as 127.0.0.1 or ::1.")
+
+
+def _without_defaults(defaults: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the object without what means the same when it is left out: one meaning, one hash."""
+    return {key: part for key, part in value.items() if part != defaults.get(key, _NO_DEFAULT)}
+
+
+_NO_DEFAULT = object()
+
+
+def _port_mapping(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
+    return _without_defaults({"hostPort": 0, "protocol": "tcp"}, value)
+
+
+def _volume(value: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    if "from" in value and ("containerPath" in value or "hostPath" in value):
+        refuse(
+            origin, '"from" takes all volumes of a container, paths do not go with it', "Write two volumes."
+        )
+    if "from" not in value and "containerPath" not in value:
+        refuse(origin, 'the key "containerPath" is missing', "Write containerPath: /path/in/the/container.")
+    return _without_defaults({"mode": "rw"}, value)
+
+
+def _canonical_list(value: list[Any], _origin: Origin) -> list[Any]:
+    return sorted(value, key=lambda part: json.dumps(part, sort_keys=True))
+
+
+_VOLUME_SHAPES = {
+    "anyOf": [{"required": ["containerPath"], "not": {"required": ["from"]}}, {"required": ["from"]}],
+    "not": {"anyOf": [{"required": ["from", "containerPath"]}, {"required": ["from", "hostPath"]}]},
+}
+_name = kinds.text("a name of two or more letters, digits, _ . -", NAME)
+_port = kinds.whole_number(1, 65535, _PORT)
+_path = kinds.text("an absolute path", _PATH)
+_PORT_KEYS = {
+    "containerPort": Key(_port, "port inside the container", required=True),
+    "hostPort": Key(
+        kinds.whole_number(0, 65535, f"0|{_PORT}"), "port of the host; without it the engine picks one"
+    ),
+    "protocol": Key(kinds.choice({"tcp": "tcp", "udp": "udp", "sctp": "sctp"}), "`tcp`, `udp` or `sctp`"),
+    "hostIp": Key(
+        kinds.text("an IP address", r"[0-9a-fA-F.:]{2,45}", also=_host_ip),
+        "address of the host; without it all",
+    ),
+}
+_VOLUME_KEYS = {
+    "containerPath": Key(_path, "path inside the container"),
+    "hostPath": Key(_path, "path on the host; without it an anonymous volume"),
+    "mode": Key(kinds.choice({"rw": "rw", "ro": "ro"}), "`rw` or `ro`"),
+    "from": Key(_name, "take all volumes of this container"),
+}
+_UPDATE_KEYS = {
+    "pull": Key(kinds.truth(), "look in the registry for a newer image (default true)"),
+    "eager": Key(
+        kinds.truth(), "start the new container before the old one stops, where nothing is in the way"
+    ),
+}
+_RESTART = {
+    word: meant
+    for meant, spellings in {
+        "always": ("always",),
+        "unless-stopped": ("unless-stopped",),
+        "on-failure": ("on-failure",),
+        "no": ("no", "never", False),
+    }.items()
+    for word in spellings
+}
+
+
+@dataclass(frozen=True)
+class ContainerKey:
+    """A row of the table: a key of a container, and what a change of it asks for."""
+
+    key: Key
+    change: Change = Change.REPLACE
+    default: object = _NO_DEFAULT
+
+
+def _row(
+    kind: Kind,
+    text: str,
+    change: Change = Change.REPLACE,
+    *,
+    default: object = _NO_DEFAULT,
+    required: bool = False,
+) -> ContainerKey:
+    return ContainerKey(Key(kind, text, required), change, default)
+
+
+CONTAINER_KEYS: Mapping[str, ContainerKey] = {
+    "type": _row(kinds.choice({"docker": "docker"}), "always `docker`", Change.NOTHING),
+    "name": _row(_name, "name of the container; by default the last path part of the image", Change.NOTHING),
+    "image": _row(
+        kinds.text("an image reference", r"\S{1,4096}", also=_image),
+        "image to run: `name`, `name:tag`, `host:port/name:tag` or `name@sha256:…`",
+        required=True,
+    ),
+    "portMappings": _row(
+        kinds.checked(
+            kinds.list_of(
+                kinds.checked(kinds.object_of(_PORT_KEYS, "a port mapping"), _port_mapping),
+                "a list of port mappings",
+            ),
+            _canonical_list,
+        ),
+        "ports to publish on the host",
+        default=[],
+    ),
+    "env": _row(
+        kinds.map_of(
+            kinds.secret("a string, a whole number or true/false"),
+            "an object of names and values",
+            "a name without = in it",
+            r"[^=\0]+",
+        ),
+        "environment variables; their values are kept out of logs, labels and plans",
+        default={},
+    ),
+    "volumes": _row(
+        kinds.checked(
+            kinds.list_of(
+                kinds.checked(kinds.object_of(_VOLUME_KEYS, "a volume"), _volume, _VOLUME_SHAPES),
+                "a list of volumes",
+            ),
+            _canonical_list,
+        ),
+        "volumes and host directories",
+        default=[],
+    ),
+    "cpu": _row(
+        kinds.whole_number(
+            2, 262144, r"[2-9]|[1-9]\d{1,4}|1\d{5}|2[0-5]\d{4}|26[01]\d{3}|262(?:0\d\d|1[0-3]\d|14[0-4])"
+        ),
+        "CPU shares, against 1024 of a container that says nothing",
+        Change.IN_PLACE,
+    ),
+    "memory": _row(_memory(), "most memory: `512m`, `2g`; a bare number under 6 MiB is MiB", Change.IN_PLACE),
+    "entrypoint": _row(
+        kinds.words("a string or a list of strings"), "program to run, instead of the image's"
+    ),
+    "command": _row(kinds.words("a string or a list of strings"), "arguments, instead of the image's"),
+    "privileged": _row(kinds.truth(), "give the container all rights over the host", default=False),
+    "network": _row(
+        kinds.text("bridge, none, host, container:NAME or a network's name", _NETWORK, also=_network),
+        "`bridge`, `none`, `host`, `container:NAME` or the name of a network",
+        default="bridge",
+    ),
+    "restart": _row(
+        kinds.choice(_RESTART),
+        "`always` (default), `unless-stopped`, `on-failure` or `never` (also `no`)",
+        Change.IN_PLACE,
+        default="always",
+    ),
+    "links": _row(
+        kinds.map_of(_name, "an object of container and alias", "a container's name", NAME),
+        "containers to reach by another name: `{container: alias}`",
+        default={},
+    ),
+    "signal": _row(
+        kinds.map_of(
+            kinds.text("a signal such as HUP", _SIGNAL),
+            "an object of container and signal",
+            "a container's name",
+            NAME,
+        ),
+        "signals to send to other containers after this one starts: `{container: HUP}`",
+        Change.NOTHING,
+    ),
+    "update": _row(kinds.object_of(_UPDATE_KEYS, "an object"), "how updates are made", Change.NOTHING),
+}
+CONTAINER = kinds.object_of({name: row.key for name, row in CONTAINER_KEYS.items()}, "a container: an object")
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a containers document: one container, a list, or a block."""
+    container = {"$ref": "#/$defs/container"}
+    containers = {"type": "array", "items": container, "description": "the containers that have to run"}
+    block = {
+        "type": "object",
+        "properties": {"containers": containers},
+        "required": ["containers"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dockerup: the containers that a host has to run",
+        "$defs": {"container": dict(CONTAINER.schema)},
+        "anyOf": [block, containers, container],
+    }

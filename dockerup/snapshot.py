@@ -1,0 +1,84 @@
+"""The observed state: one immutable picture of the host, made by the engine's room, read by the plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from dockerup.spec import Port
+
+ContainerId = NewType("ContainerId", str)
+ImageId = NewType("ImageId", str)
+
+
+@dataclass(frozen=True)
+class Detail:
+    """What only an inspection of one container tells. Asked for few: see `Plan.wanted`."""
+
+    restart: str
+    cpu_shares: int = 0
+    memory: int = 0
+
+
+@dataclass(frozen=True)
+class Mount:
+    """A volume that a container uses; `volume` is its name in the engine."""
+
+    path: str
+    volume: str
+
+    @property
+    def anonymous(self) -> bool:
+        """Whether nobody named the volume: the engine gives such ones 64 hex digits."""
+        return len(self.volume) == 64 and set(self.volume) <= set("0123456789abcdef")
+
+
+@dataclass(frozen=True)
+class Container:
+    """One container as the engine's list shows it.
+
+    `image` is the reference it was made from as far as it still means that image, else the image's id.
+    `exit_code` is None while it runs or was never started. `health` is "" where nothing checks it, else
+    "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `ports` are the published ones of a running container.
+    """
+
+    container_id: ContainerId
+    name: str
+    image_id: ImageId
+    image: str
+    state: str
+    created: int
+    exit_code: int | None = None
+    health: str = ""
+    status: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    ports: tuple[Port, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    detail: Detail | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives, or is about to be started again by the engine."""
+        return self.state in {"running", "restarting", "paused"}
+
+
+@dataclass(frozen=True)
+class Image:
+    """One local image. `tags` and `digests` are as the engine shows them: `nginx:1.27`, `nginx@sha256:…`."""
+
+    image_id: ImageId
+    tags: tuple[str, ...] = ()
+    digests: tuple[str, ...] = ()
+    created: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The host at one moment. `networks` is None when nobody asked; `own_id` is dockerup's own container."""
+
+    containers: tuple[Container, ...]
+    images: tuple[Image, ...]
+    networks: frozenset[str] | None = None
+    own_id: str = ""

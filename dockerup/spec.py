@@ -1,0 +1,222 @@
+"""The desired state: what a person wrote, as frozen and checked `ContainerSpec`s.
+
+Parsing is total: whatever was written gives specs and problems, never an exception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+from dockerup import kinds
+from dockerup.image import ImageRef, InvalidReferenceError, default_name, parse_reference
+from dockerup.keys import CONTAINER, CONTAINER_KEYS, LEAST_MEMORY
+from dockerup.kinds import Refused, refuse
+from dockerup.problems import Origin, Problem
+from dockerup.sources.result import Item
+
+
+@dataclass(frozen=True)
+class Port:
+    """A published port; `host_port` 0 is one that the engine picks, `host_ip` "" is every address."""
+
+    container_port: int
+    host_port: int = 0
+    protocol: str = "tcp"
+    host_ip: str = ""
+
+    def clashes(self, other: Port) -> bool:
+        """Tell whether both cannot be published on one host at once."""
+        everywhere = {"", "0.0.0.0", "::"}  # noqa: S104  # what a mapping may say, nothing is bound here
+        same = self.host_ip == other.host_ip or {self.host_ip, other.host_ip} & everywhere
+        return bool(self.host_port and same) and (
+            (self.host_port, self.protocol) == (other.host_port, other.protocol)
+        )
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container that has to run, as checked and made canonical.
+
+    `definition` holds the keys that were set, in canonical form (bytes, seconds, one spelling a meaning),
+    env values in clear: it is never shown and never put into a label as it is.
+    """
+
+    name: str
+    image: ImageRef
+    source: str
+    origin: Origin
+    definition: Mapping[str, Any] = field(repr=False)
+
+    @property
+    def ports(self) -> tuple[Port, ...]:
+        """The ports to publish."""
+        return tuple(
+            Port(
+                one["containerPort"],
+                one.get("hostPort", 0),
+                one.get("protocol", "tcp"),
+                one.get("hostIp", ""),
+            )
+            for one in self.definition.get("portMappings", ())
+        )
+
+    @property
+    def volumes_from(self) -> tuple[str, ...]:
+        """Names of the containers whose volumes this one uses."""
+        return tuple(one["from"] for one in self.definition.get("volumes", ()) if "from" in one)
+
+    @property
+    def network(self) -> str:
+        """The network mode: `bridge`, `none`, `host`, `container:NAME` or a network's name."""
+        return str(self.definition.get("network", "bridge"))
+
+    @property
+    def own_network(self) -> str | None:
+        """The name of the user-defined network that this container joins, if it joins one."""
+        return None if self.network in {"bridge", "none", "host"} or ":" in self.network else self.network
+
+    @property
+    def joins(self) -> str | None:
+        """The name of the container whose network this one shares, if it does."""
+        return self.network.partition(":")[2] or None
+
+    @property
+    def links(self) -> Mapping[str, str]:
+        """Alias of each linked container, by its name."""
+        links: Mapping[str, str] = self.definition.get("links", {})
+        return links
+
+    @property
+    def bound_to(self) -> tuple[str, ...]:
+        """Names of the containers that this one holds on to by id: replaced with them, as one group."""
+        joined = (self.joins,) if self.joins else ()
+        return tuple(sorted({*self.links, *self.volumes_from, *joined}))
+
+    @property
+    def restart(self) -> str:
+        """The engine's restart policy: `always`, `unless-stopped`, `on-failure` or `no`."""
+        return str(self.definition.get("restart", "always"))
+
+    @property
+    def cpu_shares(self) -> int:
+        """CPU shares; 0 is the engine's default."""
+        return int(self.definition.get("cpu", 0))
+
+    @property
+    def memory(self) -> int:
+        """Most memory in bytes; 0 is no limit."""
+        return int(self.definition.get("memory", 0))
+
+    @property
+    def signals(self) -> Mapping[str, str]:
+        """The signal to send to each named container after this one starts."""
+        signals: Mapping[str, str] = self.definition.get("signal", {})
+        return signals
+
+    @property
+    def follows_registry(self) -> bool:
+        """Whether the registry is asked for a newer image."""
+        return bool(self.definition.get("update", {}).get("pull", True)) and not self.image.pinned
+
+    @property
+    def eager(self) -> bool:
+        """Whether the new container of an update starts before the old one stops."""
+        return bool(self.definition.get("update", {}).get("eager", False))
+
+
+def _ports(definition: Mapping[str, Any]) -> tuple[Port, ...]:
+    return tuple(
+        Port(one["containerPort"], one.get("hostPort", 0), one.get("protocol", "tcp"), one.get("hostIp", ""))
+        for one in definition.get("portMappings", ())
+    )
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """What a source's items mean: the containers that are right, all that is wrong, what is worth saying."""
+
+    specs: tuple[ContainerSpec, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[str, ...]
+
+
+def parse(items: Iterable[Item], source: str) -> Parsed:
+    """Return the specs, problems and notes of a source's items. Never raises on what a person wrote."""
+    specs: dict[str, ContainerSpec] = {}
+    problems: list[Problem] = []
+    notes: list[str] = []
+    for item in items:
+        try:
+            spec = _spec(item, source)
+        except Refused as refused:
+            problems += refused.problems
+            continue
+        notes += _notes(item)
+        if spec.name in specs:
+            problems.append(_twice(spec, specs[spec.name]))
+        else:
+            specs[spec.name] = spec
+    return Parsed(tuple(specs.values()), tuple(problems), tuple(notes))
+
+
+def _spec(item: Item, source: str) -> ContainerSpec:
+    written = CONTAINER.read(item.value, item.origin)
+    kinds.gather(
+        partial(check, written, item.origin) for check in (_check_network, _check_ports, _check_paths)
+    )
+    image = parse_reference(written["image"])
+    definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
+    name = written.get("name") or _derived_name(image, item.origin)
+    return ContainerSpec(name, image, source, item.origin, definition)
+
+
+def _derived_name(image: ImageRef, origin: Origin) -> str:
+    name = default_name(image)
+    if not re.fullmatch(NAME, name):
+        refuse(
+            origin,
+            f'the image gives no usable name ("{name}")',
+            "Write name: and a name of two letters or more.",
+        )
+    return name
+
+
+def _check_network(written: Mapping[str, Any], origin: Origin) -> None:
+    network = written.get("network", "")
+    if written.get("portMappings") and (network == "none" or network.startswith("container:")):
+        refuse(
+            origin.at("portMappings"), f"ports cannot be published with network: {network}", "Leave one out."
+        )
+    if written.get("links") and (network in {"none", "host"} or network.startswith("container:")):
+        refuse(origin.at("links"), f"links do not go with network: {network}", "Leave one out.")
+
+
+def _check_ports(written: Mapping[str, Any], origin: Origin) -> None:
+    ports = _ports(written)
+    for i, port in enumerate(ports):
+        if any(port.clashes(other) for other in ports[:i]):
+            refuse(
+                origin.at("portMappings"), f"host port {port.host_port} is listed twice", "Keep one of them."
+            )
+
+
+def _check_paths(written: Mapping[str, Any], origin: Origin) -> None:
+    paths = [one["containerPath"] for one in written.get("volumes", ()) if "containerPath" in one]
+    for i, path in enumerate(paths):
+        if path.rstrip("/") in [other.rstrip("/") for other in paths[:i]]:
+            refuse(origin.at("volumes"), f"containerPath {path} is listed twice", "Keep one of them.")
+
+
+def _twice(spec: ContainerSpec, first: ContainerSpec) -> Problem:
+    fix = "Keep one of them, or give each a name of its own."
+    return Problem(spec.origin, f'the name "{spec.name}" is already that of {first.origin}', fix)
+
+
+def _notes(item: Item) -> list[str]:
+    memory = item.value.get("memory") if isinstance(item.value, Mapping) else None
+    if str(memory).isdigit() and int(str(memory)) < LEAST_MEMORY:
+        return [f"{item.origin.at('memory')}: {memory} is read as {memory} MiB; write {memory}m to say so"]
+    return []
