@@ -26,6 +26,9 @@ class Difference:
     old: str
     new: str
 
+    def __str__(self) -> str:
+        return f"{self.key} {self.old or '(none)'} -> {self.new or '(none)'}"
+
 
 def definition_hash(definition: Mapping[str, Any], change: Change) -> str:
     """Return the hash, as `SCHEME:HEX`, over the keys of which a change asks for `change`."""

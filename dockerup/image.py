@@ -134,15 +134,9 @@ def parse_reference(text: str) -> ImageRef:
 def default_name(ref: ImageRef) -> str:
     """Return the name for a container whose entry gives none: the last part of the image's path.
 
-    Raises InvalidReferenceError when that is a single character, which the engine refuses as a name.
+    It has only characters that a container's name may have, and may be a single one, which is too short.
     """
-    name = ref.path.rpartition("/")[2]
-    if len(name) < 2:
-        raise InvalidReferenceError(
-            f'the image gives the container the name "{name}", and a name has two characters at least',
-            'Write a "name" for this container.',
-        )
-    return name
+    return ref.path.rpartition("/")[2]
 
 
 def _refuse_plain_mistakes(text: str) -> None:

@@ -5,17 +5,20 @@ Parsing is total: whatever was written gives specs and problems, never an except
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
 from dockerup import kinds
-from dockerup.image import ImageRef, InvalidReferenceError, default_name, parse_reference
-from dockerup.keys import CONTAINER, CONTAINER_KEYS, LEAST_MEMORY
+from dockerup.image import ImageRef, default_name, parse_reference
+from dockerup.keys import CONTAINER, CONTAINER_KEYS, LEAST_MEMORY, NAME
 from dockerup.kinds import Refused, refuse
 from dockerup.problems import Origin, Problem
 from dockerup.sources.result import Item
+
+DEFAULT_CPU_SHARES = 1024  # the engine's, for a container that says nothing
 
 
 @dataclass(frozen=True)
@@ -102,8 +105,8 @@ class ContainerSpec:
 
     @property
     def cpu_shares(self) -> int:
-        """CPU shares; 0 is the engine's default."""
-        return int(self.definition.get("cpu", 0))
+        """CPU shares."""
+        return int(self.definition.get("cpu", DEFAULT_CPU_SHARES))
 
     @property
     def memory(self) -> int:
@@ -176,11 +179,8 @@ def _spec(item: Item, source: str) -> ContainerSpec:
 def _derived_name(image: ImageRef, origin: Origin) -> str:
     name = default_name(image)
     if not re.fullmatch(NAME, name):
-        refuse(
-            origin,
-            f'the image gives no usable name ("{name}")',
-            "Write name: and a name of two letters or more.",
-        )
+        what = f'the image gives the container the name "{name}", and a name has two characters at least'
+        refuse(origin, what, "Write a name: for this container.")
     return name
 
 

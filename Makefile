@@ -1,0 +1,52 @@
+# make demo   the main job, shown on a private engine and registry in about half a minute
+# make test   every check and test        make lint   style and types only
+# make bench  measurements                make clean  remove what make made here
+#
+# Needs Python 3.9 or newer, git, make, and Debian or Ubuntu (other systems: install what it names).
+# PYTHON chooses the interpreter: make test PYTHON=python3.12
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+HOST_READY := $(VENV)/.host-ready
+
+# The private host needs root; its own environment must not be the caller's home or caches.
+ifeq ($(shell id -u),0)
+AS_ROOT :=
+else
+AS_ROOT := $(shell command -v sudo 2>/dev/null)
+endif
+PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.testbed.namespace
+PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
+
+.PHONY: demo test lint bench clean
+.DEFAULT_GOAL := test
+
+demo: $(READY) $(HOST_READY)
+	@$(PRIVATE) $(BIN)/python -m tests.demo
+
+test: lint $(HOST_READY)
+	$(PRIVATE) $(PYTEST) --ignore=tests/benchmarks tests
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(READY) $(HOST_READY)
+	$(PRIVATE) $(PYTEST) -q -s tests/benchmarks
+
+# `python -m venv` needs ensurepip, which Debian has in a package of its own.
+$(READY): setup.py pyproject.toml
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || tests/testbed/packages.sh python3-venv
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+$(HOST_READY): tests/testbed/packages.sh | $(READY)
+	tests/testbed/packages.sh
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,357 @@
+"""How a group of entries changes: the steps, in the one order that can be interrupted anywhere.
+
+Each step is written down only while what it brings about is not yet so.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from dockerup import labels
+from dockerup.decide import Decision, Host, entry_of
+from dockerup.definition import definition_hash, describe
+from dockerup.images import needs_owner_tag, owner_tag
+from dockerup.keys import Change
+from dockerup.snapshot import Container, ContainerId
+from dockerup.steps import (
+    Adjust,
+    Cause,
+    Create,
+    Existing,
+    Keep,
+    Node,
+    Phase,
+    Plan,
+    Pull,
+    Remove,
+    Rename,
+    Signal,
+    Start,
+    Step,
+    Stop,
+    Tag,
+    Why,
+)
+
+
+class Sheet:
+    """Where steps are written down in order; it numbers them and knows which ones wait for which."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.started: dict[str, int] = {}
+        self.wanted: set[ContainerId] = set()
+        self.notes: list[str] = []
+        self._fetched: dict[str, int] = {}
+        self._undoable: set[str] = set()
+
+    def add(self, group: str, step: Step, after: Iterable[int], phase: Phase = Phase.CONVERGE) -> int:
+        """Write a step down and return its number."""
+        number = len(self.nodes) + 1
+        self.nodes.append(Node(number, tuple(sorted(set(after))), phase, group, step))
+        return number
+
+    def once(self, key: str, group: str, step: Step, after: Iterable[int]) -> int:
+        """Write a step that several entries need down for the first of them, and return its number."""
+        if key not in self._fetched:
+            self._fetched[key] = self.add(group, step, after)
+        return self._fetched[key]
+
+    def mark_undoable(self, group: str) -> None:
+        """Say that a group has a way back."""
+        self._undoable.add(group)
+
+    def plan(self, notes: tuple[str, ...]) -> Plan:
+        """Return the plan."""
+        return Plan(tuple(self.nodes), frozenset(self._undoable), frozenset(self.wanted), notes)
+
+
+def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
+    """Write down what one group needs, in the order that closes ports only from stop to start."""
+    chain = _Chain(group[0].spec.name, host, sheet)
+    acting = [decision for decision in group if not decision.held]
+    if any(decision.olds for decision in acting):
+        sheet.mark_undoable(chain.group)
+    for decision in acting:
+        _clear_stale(decision, chain)
+    for decision in acting:
+        _prepare(decision, chain)
+    eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
+    for decision in eager:
+        _start(decision, chain)
+    for decision in reversed(acting):
+        _silence_olds(decision, chain)
+    for decision in acting:
+        _take_name(decision, chain)
+    for decision in acting:
+        if decision not in eager:
+            _start(decision, chain)
+    for decision in reversed(acting):
+        _remove_olds(decision, chain)
+    for decision in group:
+        if not chain.touched(decision.spec.name):
+            chain.keep(Keep(decision.spec.name, decision.cause, decision.well))
+
+
+class _Chain:
+    """The steps of one group, each after the one before."""
+
+    def __init__(self, group: str, host: Host, sheet: Sheet) -> None:
+        self.group = group
+        self.host = host
+        self.sheet = sheet
+        self._last: tuple[int, ...] = ()
+        self._entries: set[str] = set()
+
+    def add(self, step: Step, *also_after: int) -> int:
+        """Write a step down, after the one before it and others."""
+        number = self.sheet.add(self.group, step, (*self._last, *also_after))
+        self._last = (number,)
+        self._entries.add(step.entry)
+        return number
+
+    def beside(self, step: Step) -> None:
+        """Write down a step after the last one, whose failure undoes nothing and holds nothing up."""
+        self.sheet.add(f"{self.group}, beside", step, self._last)
+        self._entries.add(step.entry)
+
+    def last(self, step: Step) -> None:
+        """Write down a removal that follows when all is well; from there no way leads back."""
+        self._last = (self.sheet.add(f"{self.group}, olds", step, self._last),)
+        self._entries.add(step.entry)
+
+    def keep(self, step: Keep) -> None:
+        """Write down that nothing is done for an entry."""
+        self.sheet.add(self.group, step, ())
+
+    def touched(self, entry: str) -> bool:
+        """Tell whether a step for an entry has been written."""
+        return entry in self._entries
+
+
+def _existing(one: Container) -> Existing:
+    return Existing(one.container_id, one.name)
+
+
+def _aside(spec_name: str, suffix: str) -> str:
+    return f"{spec_name}.dockerup-{suffix}"
+
+
+def _stale(decision: Decision) -> list[Container]:
+    """Return the olds that are no way back to anything and hold a name that is needed."""
+    name = decision.spec.name
+    named = [one for one in decision.olds if one.name == name]
+    return [
+        one
+        for one in decision.olds
+        if one.name == _aside(name, "new") or (named and one.name == _aside(name, "old"))
+    ]
+
+
+def _standing(decision: Decision) -> list[Container]:
+    """Return the olds that stand aside until the new container runs."""
+    stale = {one.container_id for one in _stale(decision)}
+    return [one for one in decision.olds if one.container_id not in stale]
+
+
+def _clear_stale(decision: Decision, chain: _Chain) -> None:
+    """First of all give the survivor its own restart policy back, while what tells of it is still there."""
+    keeper = decision.keeper
+    if keeper is not None and decision.adjust:
+        _adjust(decision, keeper, chain)
+    for one in _stale(decision):
+        if one.running:
+            chain.add(Stop(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
+        chain.add(Remove(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
+
+
+def _adjust(decision: Decision, keeper: Container, chain: _Chain) -> None:
+    detail = keeper.detail
+    if detail is None:
+        chain.sheet.wanted.add(keeper.container_id)
+        return
+    spec = decision.spec
+    restart = spec.restart if detail.restart != spec.restart else None
+    cpu = spec.cpu_shares if detail.cpu_shares != spec.cpu_shares else None
+    memory = spec.memory if detail.memory != spec.memory else None
+    if (restart, cpu, memory) != (None, None, None):
+        cause = decision.cause if decision.starts else Cause(Why.DEFINITION, "in place")
+        target = _existing(keeper)
+        chain.add(Adjust(spec.name, target, restart, cpu, memory, detail.restart, cause))
+
+
+def _prepare(decision: Decision, chain: _Chain) -> None:
+    """Fetch the image and create the new container, while the old one still serves."""
+    ready = _fetch(decision, chain)
+    if decision.keeper is not None:
+        return
+    spec = decision.spec
+    beside = bool(decision.olds)
+    only_image = decision.cause.why is Why.IMAGE and decision.image.fetch is not None
+    newest = max(decision.olds, key=lambda one: one.created, default=None)
+    chain.add(
+        Create(
+            entry=spec.name,
+            spec=spec,
+            name=_aside(spec.name, "new") if beside else spec.name,
+            labels=_labels(decision, chain.host),
+            volumes=_inherited(decision, chain.host),
+            bound=decision.bound,
+            unless_image=newest.image_id if only_image and newest else None,
+            cause=decision.cause,
+        ),
+        *ready,
+    )
+
+
+def _fetch(decision: Decision, chain: _Chain) -> list[int]:
+    """Write down what brings an entry's image here, and return the numbers to wait for."""
+    spec, image = decision.spec, decision.image
+    ready: list[int] = []
+    if image.fetch is not None and decision.keeper is None:
+        why = decision.cause if decision.olds else Cause(Why.IMAGE_MISSING, image.doubt)
+        pull = Pull(spec.name, image.fetch, why)
+        ready.append(chain.sheet.once(f"pull {image.fetch}", f"image {image.fetch}", pull, ()))
+    if image.digest:
+        ready += _own(decision, chain, ready)
+    if decision.keeper is None and not spec.image.pinned and image.digest:
+        ready += _move_tag(decision, chain, ready)
+    return ready
+
+
+def _own(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
+    spec, image = decision.spec, decision.image
+    tag = owner_tag(spec.name, image.digest)
+    if not ready and (image.local is None or not needs_owner_tag(image.local, tag)):
+        return []
+    exact = spec.image.with_digest(image.digest).familiar
+    step = Tag(spec.name, exact, tag, None, Cause(Why.IMAGE, "fetched by dockerup"))
+    return [chain.sheet.once(f"tag {tag}", f"image {exact}", step, ready)]
+
+
+def _move_tag(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
+    """Let the local tag mean the image that the change is made to."""
+    spec, image = decision.spec, decision.image
+    tagged = chain.host.local.by_tag.get(spec.image.familiar)
+    if tagged is not None and tagged is image.local:
+        return []
+    exact = spec.image.with_digest(image.digest).familiar
+    previous = tagged.image_id if tagged else None
+    step = Tag(spec.name, exact, spec.image.familiar, previous, decision.cause)
+    return [chain.sheet.once(f"tag {spec.image.familiar}", f"image {exact}", step, ready)]
+
+
+def _labels(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
+    spec = decision.spec
+    family = host.families.get(spec.name, ())
+    generation = 1 + max((labels.generation(one.labels) for one in family), default=0)
+    found = {
+        labels.NAME: spec.name,
+        labels.SOURCE: spec.source,
+        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
+        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
+        labels.DEFINITION: describe(spec.definition, host.policy.salt),
+        labels.GENERATION: str(generation),
+    }
+    if decision.image.digest:
+        found[labels.DIGEST] = decision.image.digest
+    if decision.olds:
+        found[labels.REPLACES] = json.dumps([one.container_id for one in _standing(decision)])
+    return tuple(sorted(found.items()))
+
+
+def _inherited(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
+    """Return the predecessor's anonymous volumes, by path: without them an update would empty a database.
+
+    Not those that it shares with a container it takes volumes from, nor those at paths that the entry has
+    something else for now, nor those that the old definition asked for and the new one does not.
+    """
+    family = [one for one in decision.olds if entry_of(one) == decision.spec.name]
+    if not family:
+        return ()
+    old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
+    shared = {
+        mount.volume
+        for name in decision.spec.volumes_from
+        for one in host.families.get(name, ())
+        for mount in one.mounts
+    }
+    now = {
+        one["containerPath"]: one for one in decision.spec.definition.get("volumes", ()) if "from" not in one
+    }
+    dropped = _anonymous_paths(old) - now.keys()
+    return tuple(
+        (mount.path, mount.volume)
+        for mount in sorted(old.mounts, key=lambda mount: mount.path)
+        if mount.anonymous and mount.volume not in shared
+        if mount.path not in dropped and "hostPath" not in now.get(mount.path, {})
+    )
+
+
+def _anonymous_paths(old: Container) -> set[str]:
+    """Return the paths at which a container's own definition asked for anonymous volumes."""
+    try:
+        volumes = json.loads(old.labels.get(labels.DEFINITION, "{}"))["definition"].get("volumes", [])
+        return {one["containerPath"] for one in volumes if "from" not in one and "hostPath" not in one}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()
+
+
+def _start_first(decision: Decision, chain: _Chain) -> bool:
+    """Tell whether the new container of an eager entry can run beside the old one."""
+    if not (decision.spec.eager and decision.starts and decision.olds):
+        return False
+    ports = [port.host_port for port in decision.spec.ports if port.host_port]
+    if ports:
+        reason = f"host port {ports[0]} can be held once only"
+    elif decision.spec.network == "host":
+        reason = "both would use the host's network"
+    elif _inherited(decision, chain.host):
+        reason = "both would write to the same anonymous volume"
+    else:
+        return True
+    chain.sheet.notes.append(f"{decision.spec.name}: update.eager has no effect: {reason}")
+    return False
+
+
+def _silence_olds(decision: Decision, chain: _Chain) -> None:
+    """Stop what is replaced, so that the engine does not bring it back after a reboot."""
+    entry, cause = decision.spec.name, decision.cause
+    for old in _standing(decision):
+        if old.detail is None:
+            chain.sheet.wanted.add(old.container_id)
+        elif old.detail.restart != "no":
+            chain.add(Adjust(entry, _existing(old), "no", None, None, old.detail.restart, cause))
+        if old.running:
+            chain.add(Stop(entry, _existing(old), cause))
+
+
+def _remove_olds(decision: Decision, chain: _Chain) -> None:
+    for old in _standing(decision):
+        chain.last(Remove(decision.spec.name, _existing(old), decision.cause))
+
+
+def _take_name(decision: Decision, chain: _Chain) -> None:
+    """Give the new container the entry's name."""
+    name, keeper = decision.spec.name, decision.keeper
+    if keeper is not None and keeper.name == name:
+        return
+    for old in _standing(decision):
+        if old.name == name:
+            chain.add(Rename(name, _existing(old), name, _aside(name, "old"), decision.cause))
+    if keeper is not None or decision.olds:
+        was = keeper.name if keeper is not None else _aside(name, "new")
+        chain.add(Rename(name, decision.target, was, name, decision.cause))
+
+
+def _start(decision: Decision, chain: _Chain) -> None:
+    if not decision.starts:
+        return
+    spec, keeper = decision.spec, decision.keeper
+    before = [chain.sheet.started[name] for name in spec.bound_to if name in chain.sheet.started]
+    paused = keeper is not None and keeper.state == "paused"
+    number = chain.add(Start(spec.name, decision.target, paused, decision.cause), *before)
+    chain.sheet.started[spec.name] = number
+    for name, signal in spec.signals.items():
+        chain.beside(Signal(spec.name, name, signal, Cause(Why.SIGNAL)))

@@ -1,0 +1,294 @@
+"""The command line: arguments in, text and an exit code out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from threading import Event, Timer
+from typing import TYPE_CHECKING
+
+from dockerup import __version__
+from dockerup.problems import DockerupError, InvalidInputError, Origin, Problem
+from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting, Settings, read_settings
+
+if TYPE_CHECKING:
+    from dockerup.report import Report
+    from dockerup.state import Cache
+
+USAGE, BUSY, INTERRUPTED, TERMINATED = 2, 75, 130, 143
+STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word, and a run begins nothing new
+
+_DESCRIPTION = "Make this host run exactly the Docker containers that its configuration lists."
+_EPILOG = """\
+exit codes of apply:
+  0    the host is as listed (an update may be waiting for a registry that is away)
+  1    something listed does not run as listed; each is named on stderr
+  2    the usage or the configuration is wrong, or the list is not whole
+  75   another run is at work
+  130, 143  ended by SIGINT, SIGTERM
+
+files:
+  /etc/dockerup/dockerup.conf     settings, key=value; every flag's name is a key
+  /etc/dockerup/containers.d/     *.json, *.yaml, *.yml: the containers
+  /var/cache/dockerup/            conveniences; may be deleted at any time
+
+what cron runs each minute:
+  dockerup --config /etc/dockerup/dockerup.conf --cache /var/cache/dockerup
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return the exit code."""
+    options = _parser().parse_args(arguments)
+    _log_to_stderr(options.verbose)
+    try:
+        if options.command == "schema":
+            return _schema()
+        settings = _settings(options)
+        if options.command == "validate":
+            return _validate(options.files, settings, options)
+        return _COMMANDS[options.command](settings, options)
+    except InvalidInputError as error:
+        return _fail(str(error), options)
+    except DockerupError as error:
+        return _fail(f"dockerup: {error}", options)
+
+
+def _parser() -> argparse.ArgumentParser:
+    # Options may stand before or after the command; the ones after must not reset the ones before.
+    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    _add_shared(shared)
+    parser = argparse.ArgumentParser(
+        "dockerup",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        parents=[shared],
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"dockerup {__version__}")
+    parser.set_defaults(
+        command="apply",
+        config=None,
+        cache=DEFAULT_CACHE,
+        files=[],
+        timeout=600,
+        **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", dest="command_given")
+    for name, text in (
+        ("apply", "converge this host (what no command means); silent when nothing changed"),
+        ("plan", "what apply would do and why, field by field; changes nothing"),
+        ("status", "a table: each listed container, how it is, and what is wrong with it"),
+        ("validate", "check configuration and user-data files, without an engine"),
+        ("schema", "print the JSON Schema of the containers block"),
+    ):
+        command = commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
+        command.set_defaults(command=name)
+        if name == "plan":
+            command.add_argument(
+                "--detailed-exitcode", action="store_true", help="exit 0: nothing to do, 2: changes, 1: error"
+            )
+        if name == "status":
+            command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
+            command.add_argument("--timeout", type=int, metavar="SECONDS", help="how long --wait waits (600)")
+        if name == "validate":
+            command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
+    return parser
+
+
+def _add_shared(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE", help=f"settings file (default {DEFAULT_CONFIG})")
+    parser.add_argument("--cache", metavar="DIR", help=f"directory of conveniences (default {DEFAULT_CACHE})")
+    for setting in SETTINGS.values():
+        if setting.flag:
+            _add_setting(parser, setting)
+    parser.add_argument("--server", action="store_true", help="stay, and run each interval seconds")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say each step on stderr")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
+    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+
+
+def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
+    name, dest = setting.key.replace("_", "-"), f"setting_{setting.key}"
+    if isinstance(setting.default, bool):
+        parser.add_argument(f"--{name}", dest=dest, action="store_const", const="true", help=setting.help)
+        parser.add_argument(
+            f"--no-{name}", dest=dest, action="store_const", const="false", help=f"not --{name}"
+        )
+        return
+    default = f" (default {setting.default})" if setting.default else ""
+    kind = setting.key.rpartition("_")[2].upper()
+    parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=setting.help + default)
+
+
+def _log_to_stderr(verbose: bool) -> None:
+    logging.basicConfig(stream=sys.stderr, format="%(message)s", level=logging.WARNING, force=True)
+    logging.getLogger("dockerup").setLevel(logging.INFO if verbose else logging.WARNING)
+
+
+def _settings(options: argparse.Namespace) -> Settings:
+    from dockerup.document import decode
+    from dockerup.sources.trust import read_trusted
+
+    flags = {
+        key: getattr(options, f"setting_{key}") for key in SETTINGS if hasattr(options, f"setting_{key}")
+    }
+    path = options.config or DEFAULT_CONFIG
+    try:
+        text = decode(read_trusted(os.path.abspath(path), 1 << 16), path)
+    except FileNotFoundError as error:
+        if options.config and path != DEFAULT_CONFIG:
+            raise InvalidInputError(
+                Problem(Origin(path), "there is no such file", "Make it, or leave --config out.")
+            ) from error
+        text = ""
+    return read_settings(text, path, flags)
+
+
+def _schema() -> int:
+    from dockerup.keys import json_schema
+
+    print(json.dumps(json_schema(), indent=2))
+    return 0
+
+
+def _validate(files: Sequence[str], settings: Settings, options: argparse.Namespace) -> int:
+    from dockerup.validate import problems_of_files, problems_of_host
+
+    problems = problems_of_files(files) if files else problems_of_host(settings, options.cache, os.environ)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if not problems and not options.quiet:
+        print("No faults found.")
+    return USAGE if problems else 0
+
+
+def _apply(settings: Settings, options: argparse.Namespace) -> int:
+    stop = _Stopper()
+    code = _one_run(settings, options, stop)
+    while options.server and not stop.signal:
+        stop.asked.wait(settings.interval)
+        if not stop.signal:
+            code = _one_run(settings, options, stop)
+    return stop.exit_code or code
+
+
+def _one_run(settings: Settings, options: argparse.Namespace, stop: _Stopper) -> int:
+    from dockerup.connection import engine_url
+    from dockerup.reconcile import Run, reconcile
+    from dockerup.state import BusyError, Cache, lock_path, locked
+
+    cache = Cache(options.cache)
+    path = lock_path(engine_url(settings, os.environ), os.environ, os.getuid())
+    try:
+        with locked(path), stop.deadline(STUCK_AFTER):
+            report = reconcile(settings, Run(cache, os.environ, stop=stop.asked))
+            return _say(report, options, cache)
+    except BusyError as busy:
+        stuck = [f"dockerup: {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
+        for line in cache.news(stuck) if busy.seconds > STUCK_AFTER else []:
+            print(line, file=sys.stderr)
+        return BUSY
+    except DockerupError as error:
+        if not options.server:
+            raise
+        return _fail(f"dockerup: {error}", options)
+
+
+def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
+    from dockerup.report import as_json
+
+    if options.json:
+        print(as_json(report))
+        return report.exit_code
+    if not options.quiet:
+        for change in report.changes:
+            if not change.error:
+                print(change)
+    lines = report.complaints + ([] if options.quiet else list(report.notes))
+    # Cron mails what is printed: what was said once is not said each minute, but to a person at a terminal.
+    fresh = cache.news(lines)
+    for line in lines if sys.stderr.isatty() else fresh:
+        print(line, file=sys.stderr)
+    return report.exit_code
+
+
+def _plan(settings: Settings, options: argparse.Namespace) -> int:
+    from dockerup.reconcile import Run, reconcile
+    from dockerup.report import as_json, plan_text
+    from dockerup.state import Cache
+
+    report = reconcile(settings, Run(Cache(options.cache), os.environ, act=False))
+    print(as_json(report) if options.json else plan_text(report.plan))
+    for line in [*map(str, report.problems), *report.notes]:
+        print(line, file=sys.stderr)
+    if options.detailed_exitcode:
+        return 1 if report.problems or not report.whole else 2 if report.plan.changes else 0
+    return USAGE if report.problems or not report.whole else 0
+
+
+def _status(settings: Settings, options: argparse.Namespace) -> int:
+    from dockerup.reconcile import Run, reconcile
+    from dockerup.report import as_json, table
+    from dockerup.state import Cache
+
+    run = Run(Cache(options.cache), os.environ, act=False, look=False)
+    deadline = time.monotonic() + (options.timeout if options.wait else 0)
+    report = reconcile(settings, run)
+    while time.monotonic() < deadline and any(not row.well or row.state == "starting" for row in report.rows):
+        time.sleep(1)
+        report = reconcile(settings, run)
+    print(as_json(report) if options.json else table(report.rows))
+    for problem in report.problems:
+        print(problem, file=sys.stderr)
+    return report.exit_code
+
+
+def _fail(text: str, options: argparse.Namespace) -> int:
+    if options.json:
+        print(json.dumps({"exitCode": USAGE, "error": text}))
+    print(text, file=sys.stderr)
+    return 1 if options.detailed_exitcode else USAGE
+
+
+_COMMANDS = {"apply": _apply, "plan": _plan, "status": _status}
+
+
+class _Stopper:
+    """SIGTERM and SIGINT ask a run to begin nothing new; what is half done is finished."""
+
+    def __init__(self) -> None:
+        self.asked = Event()
+        self.signal = 0
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._ask)
+
+    def _ask(self, number: int, _frame: object) -> None:
+        self.signal = number
+        self.asked.set()
+
+    @contextmanager
+    def deadline(self, seconds: float) -> Iterator[None]:
+        """Ask the run to begin nothing new once it has taken this long."""
+        timer = Timer(seconds, self.asked.set)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            if not self.signal:
+                self.asked.clear()
+
+    @property
+    def exit_code(self) -> int:
+        """128 and the number of the signal, 0 when there was none."""
+        return 128 + self.signal if self.signal else 0

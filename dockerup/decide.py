@@ -1,0 +1,441 @@
+"""What each listed container needs: nothing, a start, or a new container in the place of others.
+
+Pure: everything that is asked was observed before, and the same input gives the same decision.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dockerup import labels
+from dockerup.definition import (
+    SCHEME,
+    Difference,
+    definition_hash,
+    differences,
+    differs_in_place_only,
+)
+from dockerup.desired import Desired
+from dockerup.image import Answer, ImageRef
+from dockerup.images import LocalImages, WantedImage, wanted_image
+from dockerup.keys import Change
+from dockerup.snapshot import Container, Snapshot
+from dockerup.spec import ContainerSpec
+from dockerup.steps import Cause, Created, Existing, Target, Why
+
+BUILD_TIME = 3600  # seconds that an image build is left alone
+
+_FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
+_FOREIGN_NAMES = ("ecs-agent",)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings that decide. `salt` goes into the definition labels of new containers."""
+
+    unmanaged: str = "remove"
+    ignore: tuple[str, ...] = ()
+    prune: str = "managed"
+    keep_images: int = 1
+    salt: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch)."""
+
+    desired: Desired
+    observed: Snapshot
+    answers: Mapping[ImageRef, Answer]
+    policy: Policy
+    now: float
+    local: LocalImages
+    families: Mapping[str, tuple[Container, ...]]
+    by_name: Mapping[str, Container]
+
+    @classmethod
+    def of(
+        cls,
+        desired: Desired,
+        observed: Snapshot,
+        answers: Mapping[ImageRef, Answer],
+        policy: Policy,
+        now: float,
+    ) -> Host:
+        """Return the host with its look-ups."""
+        families: dict[str, tuple[Container, ...]] = {}
+        for one in sorted(observed.containers, key=lambda one: one.container_id):
+            name = entry_of(one)
+            families[name] = (*families.get(name, ()), one)
+        by_name = {one.name: one for one in observed.containers}
+        return cls(
+            desired, observed, answers, policy, now, LocalImages.of(observed.images), families, by_name
+        )
+
+    @property
+    def listed(self) -> frozenset[str]:
+        """The names of the entries."""
+        return frozenset(spec.name for spec in self.desired.specs)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an entry needs.
+
+    `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those that
+    it takes the place of. `held` says that nothing can be done now, `well` that this is how it should be.
+    """
+
+    spec: ContainerSpec
+    cause: Cause
+    image: WantedImage
+    keeper: Container | None = None
+    olds: tuple[Container, ...] = ()
+    bound: tuple[tuple[str, Target], ...] = ()
+    adjust: bool = False
+    held: bool = False
+    well: bool = True
+
+    @property
+    def target(self) -> Target:
+        """The container that the entry will have."""
+        if self.keeper is None:
+            return Created(self.spec.name)
+        return Existing(self.keeper.container_id, self.keeper.name)
+
+    @property
+    def starts(self) -> bool:
+        """Whether the entry's container has yet to be started."""
+        return not self.held and (self.keeper is None or not settled(self.keeper, self.spec))
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether anything that ran is touched."""
+        return not self.held and (self.starts or bool(self.olds))
+
+
+def managed(one: Container) -> bool:
+    """Tell whether dockerup made a container."""
+    return labels.NAME in one.labels
+
+
+def entry_of(one: Container) -> str:
+    """Return the name of the entry that a container belongs to: its label's, else its own."""
+    return one.labels.get(labels.NAME, one.name)
+
+
+def settled(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container runs, or ended as its entry allows: no start is due."""
+    return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
+
+
+def complete(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container did its work and is not meant to run again."""
+    return one.state == "exited" and one.exit_code == 0 and spec.restart in {"on-failure", "no"}
+
+
+def failed(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a job that is never started again ended badly."""
+    return one.state == "exited" and one.exit_code not in {0, None} and spec.restart == "no"
+
+
+def protection(one: Container, host: Host) -> str:
+    """Return why a container is never touched, "" when it may be."""
+    if one.labels.get(labels.IGNORE, "").lower() == "true":
+        return f"it has the label {labels.IGNORE}=true"
+    if any(fnmatch.fnmatchcase(one.name, glob) for glob in host.policy.ignore):
+        return "the setting ignore names it"
+    if host.observed.own_id and one.container_id == host.observed.own_id:
+        return "dockerup runs in it"
+    foreign = [key for key in one.labels if key.startswith(_FOREIGN_LABELS)]
+    if foreign or one.name in _FOREIGN_NAMES:
+        return f"another orchestrator runs it ({foreign[0] if foreign else one.name})"
+    return ""
+
+
+def _looks_like_a_build(one: Container, host: Host) -> bool:
+    """Tell whether a classic `docker build` may be running in a container: removing it would fail the build.
+
+    Such a container has no label and was made from an image's id.
+    """
+    by_id = one.image.startswith("sha256:") or one.image == one.image_id
+    return by_id and one.running and not one.labels and host.now - one.created < BUILD_TIME
+
+
+def stays(one: Container, host: Host) -> str:
+    """Return why a container that no entry lists stays, "" when it goes."""
+    reason = protection(one, host)
+    if reason:
+        return reason
+    if not host.desired.complete:
+        return "the list is not whole"
+    if any(entry_of(one) in spec.bound_to for spec in host.desired.specs):
+        return "a listed container depends on it"
+    if managed(one):
+        return ""
+    if host.policy.unmanaged == "keep":
+        return "unmanaged=keep"
+    if not host.desired.explicit:
+        return "no list says which containers should run"
+    return "it may be an image build" if _looks_like_a_build(one, host) else ""
+
+
+def decide_all(host: Host) -> dict[str, Decision]:
+    """Return the decision on each entry, in the order of their dependencies."""
+    blocked: dict[str, Cause] = {}
+    while True:
+        decisions: dict[str, Decision] = {}
+        for spec in host.desired.specs:
+            decisions[spec.name] = _decide(spec, host, decisions, blocked)
+        newly = _blocked_by_others(decisions, host)
+        if newly.keys() <= blocked.keys():
+            return decisions
+        blocked.update(newly)
+
+
+def _decide(
+    spec: ContainerSpec, host: Host, made: Mapping[str, Decision], blocked: Mapping[str, Cause]
+) -> Decision:
+    image = wanted_image(spec, host.local, host.answers)
+    family = host.families.get(spec.name, ())
+    bound, missing = _bindings(spec, host, made)
+    keeper = _keeper(spec, family, image, host, made, bound)
+    if keeper is None:
+        hold = _hold(spec, family, host) or missing or blocked.get(spec.name)
+        if hold is not None:
+            return _held(spec, family, image, hold)
+        olds = (*family, *_in_the_way(spec, host))
+        return Decision(spec, _why_new(spec, family, image, host, bound), image, None, _unique(olds), bound)
+    olds = tuple(one for one in family if one is not keeper and not protection(one, host))
+    if keeper.state in {"running", "restarting"}:
+        return _running(spec, image, keeper, olds, bound, host)
+    if settled(keeper, spec):
+        why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
+        cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
+        return Decision(spec, cause, image, keeper, olds, bound, well=why is Why.COMPLETE)
+    hold = missing or blocked.get(spec.name)
+    if hold is not None:
+        return _held(spec, (keeper,), image, hold)
+    olds = _unique((*olds, *_replaced(keeper, host), *_in_the_way(spec, host)))
+    return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound, adjust=True)
+
+
+def _running(
+    spec: ContainerSpec,
+    image: WantedImage,
+    keeper: Container,
+    olds: tuple[Container, ...],
+    bound: tuple[tuple[str, Target], ...],
+    host: Host,
+) -> Decision:
+    stale = keeper.labels.get(labels.IN_PLACE_HASH) != definition_hash(spec.definition, Change.IN_PLACE)
+    olds = _unique((*olds, *_replaced(keeper, host)))
+    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, image.doubt)
+    if not olds and keeper.name != spec.name:
+        cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
+    if keeper.health == "unhealthy" or keeper.state == "restarting":
+        said = "unhealthy" if keeper.health == "unhealthy" else f"restarting: {keeper.status}"
+        return Decision(spec, Cause(Why.CURRENT, said), image, keeper, olds, bound, stale, well=False)
+    return Decision(spec, cause, image, keeper, olds, bound, adjust=stale or bool(olds))
+
+
+def _held(spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, cause: Cause) -> Decision:
+    keeper = max(family, key=_newest, default=None)
+    well = cause.why is Why.SOURCE_BROKEN and keeper is not None and keeper.running
+    return Decision(spec, cause, image, keeper, held=True, well=well)
+
+
+def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cause | None:
+    """Return why an entry's containers must be left as they are, None when they need not."""
+    for one in family:
+        reason = protection(one, host)
+        if reason:
+            return Cause(Why.HELD_BACK, f"a container of this name is never touched: {reason}")
+        if not managed(one) and host.policy.unmanaged == "keep":
+            return Cause(
+                Why.HELD_BACK,
+                "a container that dockerup did not start has this name, and unmanaged=keep; "
+                f"rename or remove it: docker rename {one.name} {one.name}-mine",
+            )
+        source = one.labels.get(labels.SOURCE, spec.source)
+        if source != spec.source and source in host.desired.broken:
+            return Cause(Why.SOURCE_BROKEN, f"{source} defined what runs, {spec.source} lists another")
+    networks = host.observed.networks
+    if spec.own_network and networks is not None and spec.own_network not in networks:
+        return Cause(
+            Why.HELD_BACK, f"there is no network {spec.own_network}: docker network create {spec.own_network}"
+        )
+    return None
+
+
+def _bindings(
+    spec: ContainerSpec, host: Host, made: Mapping[str, Decision]
+) -> tuple[tuple[tuple[str, Target], ...], Cause | None]:
+    """Return the containers that an entry is bound to, and why it has to wait for one of them."""
+    bound: list[tuple[str, Target]] = []
+    for name in spec.bound_to:
+        if name in made:
+            if made[name].held and made[name].keeper is None:
+                return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {made[name].cause}")
+            bound.append((name, made[name].target))
+        elif name in host.by_name and stays(host.by_name[name], host) not in {
+            "",
+            "a listed container depends on it",
+        }:
+            bound.append((name, Existing(host.by_name[name].container_id, name)))
+        else:
+            return tuple(bound), Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
+    return tuple(bound), None
+
+
+def _keeper(
+    spec: ContainerSpec,
+    family: tuple[Container, ...],
+    image: WantedImage,
+    host: Host,
+    made: Mapping[str, Decision],
+    bound: tuple[tuple[str, Target], ...],
+) -> Container | None:
+    """Return the container of the family that is as listed, the newest of several; None when none is."""
+    fit = [
+        one
+        for one in family
+        if managed(one)
+        and not protection(one, host)
+        and one.state not in {"dead", "removing"}
+        and _same_definition(one, spec)
+        and _same_image(one, image)
+        and _same_bonds(one, spec, made, bound)
+    ]
+    return max(fit, key=_newest, default=None)
+
+
+def _newest(one: Container) -> tuple[int, bool, str]:
+    return labels.generation(one.labels), one.running, one.container_id
+
+
+def _same_definition(one: Container, spec: ContainerSpec) -> bool:
+    label = one.labels.get(labels.HASH, "")
+    if label.partition(":")[0] == str(SCHEME):
+        return label == definition_hash(spec.definition, Change.REPLACE)
+    # Another version of dockerup made it: its hash says nothing here, its definition does.
+    found = differences(one.labels.get(labels.DEFINITION, ""), spec.definition)
+    return found is None or differs_in_place_only(found)
+
+
+def _same_image(one: Container, image: WantedImage) -> bool:
+    if image.local is None:
+        return not image.certain
+    return one.image_id == image.local.image_id
+
+
+def _same_bonds(
+    one: Container,
+    spec: ContainerSpec,
+    made: Mapping[str, Decision],
+    bound: tuple[tuple[str, Target], ...],
+) -> bool:
+    """Tell whether a container holds on to the containers it should, none of which is about to be started.
+
+    One that was created after them and never started has lost nothing by their start.
+    """
+    ids = labels.read_map(one.labels, labels.BOUND)
+    for name, target in bound:
+        if not isinstance(target, Existing) or ids.get(name) != target.container_id:
+            return False
+        shares_life = name in spec.links or name == spec.joins
+        if shares_life and one.state != "created" and name in made and made[name].starts:
+            return False
+    return True
+
+
+def _replaced(keeper: Container, host: Host) -> Iterable[Container]:
+    """Return the containers that a keeper's label says it takes the place of, if they may go."""
+    ids = labels.read_list(keeper.labels, labels.REPLACES)
+    return (
+        one
+        for one in host.observed.containers
+        if one.container_id in ids and entry_of(one) not in host.listed and not stays(one, host)
+    )
+
+
+def _in_the_way(spec: ContainerSpec, host: Host) -> tuple[Container, ...]:
+    """Return the unlisted containers that hold a host port of an entry and may go."""
+    return tuple(
+        one for one in _port_holders(spec, host) if entry_of(one) not in host.listed and not stays(one, host)
+    )
+
+
+def _port_holders(spec: ContainerSpec, host: Host) -> Iterable[Container]:
+    wanted = [port for port in spec.ports if port.host_port]
+    if not wanted:
+        return ()
+    return (
+        one
+        for one in host.observed.containers
+        if entry_of(one) != spec.name and any(port.clashes(held) for port in wanted for held in one.ports)
+    )
+
+
+def port_givers(decision: Decision, decisions: Mapping[str, Decision], host: Host) -> tuple[str, ...]:
+    """Return the listed entries whose old container holds a host port that this entry is about to need."""
+    if not decision.starts:
+        return ()
+    holders = {entry_of(one) for one in _port_holders(decision.spec, host)}
+    return tuple(sorted(name for name in holders if name in decisions))
+
+
+def _blocked_by_others(decisions: Mapping[str, Decision], host: Host) -> dict[str, Cause]:
+    """Return the entries whose host port stays with another container, with that as the cause."""
+    going = {one.container_id for decision in decisions.values() for one in decision.olds}
+    return {
+        name: Cause(Why.HELD_BACK, f"its host port is held by the container {one.name}")
+        for name, decision in decisions.items()
+        if decision.starts
+        for one in _port_holders(decision.spec, host)
+        if one.container_id not in going
+    }
+
+
+def _why_new(
+    spec: ContainerSpec,
+    family: tuple[Container, ...],
+    image: WantedImage,
+    host: Host,
+    bound: tuple[tuple[str, Target], ...],
+) -> Cause:
+    """Return why an entry needs a new container."""
+    old = max(family, key=lambda one: (one.running, _newest(one)), default=None)
+    if old is None:
+        return Cause(Why.NOT_THERE)
+    if not managed(old):
+        return Cause(Why.TAKEN_OVER, "a container that dockerup did not start")
+    if not _same_definition(old, spec):
+        found = differences(old.labels.get(labels.DEFINITION, ""), spec.definition) or ()
+        return Cause(Why.DEFINITION, changes=found)
+    if not _same_image(old, image):
+        before = host.local.digest_of(old.image_id, spec.image) or old.image_id
+        after = image.digest or (image.local.image_id if image.local else "")
+        return Cause(Why.IMAGE, changes=(Difference("digest", _short(before), _short(after)),))
+    if old.state in {"dead", "removing"}:
+        return Cause(Why.STOPPED, f"the engine calls it {old.state}")
+    return Cause(Why.BOUND, ", ".join(name for name, _ in bound))
+
+
+def _short(digest: str) -> str:
+    kind, colon, digits = digest.partition(":")
+    return f"{kind}:{digits[:12]}" if colon else digest[:12]
+
+
+def _why_start(keeper: Container, olds: tuple[Container, ...]) -> Cause:
+    if olds or (keeper.state == "created" and labels.read_list(keeper.labels, labels.REPLACES)):
+        return Cause(Why.INTERRUPTED)
+    if keeper.state == "created":
+        return Cause(Why.NEVER_STARTED)
+    return Cause(Why.STOPPED, "paused" if keeper.state == "paused" else f"exit code {keeper.exit_code}")
+
+
+def _unique(containers: Iterable[Container]) -> tuple[Container, ...]:
+    return tuple({one.container_id: one for one in containers}.values())

@@ -1,0 +1,232 @@
+"""Carry a plan out. Nothing is decided here: steps are done in their order, side by side where the plan
+lets them, and undone when their group fails.
+
+A step whose own precondition no longer holds is refused: the host has moved on, and the next plan knows.
+"""
+
+from __future__ import annotations
+
+import enum
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from threading import Event
+from typing import Callable, Protocol
+
+from dockerup import labels
+from dockerup.image import ImageRef
+from dockerup.problems import DockerupError
+from dockerup.snapshot import ContainerId, ImageId
+from dockerup.steps import (
+    Adjust,
+    Create,
+    Existing,
+    Node,
+    Phase,
+    Plan,
+    Pull,
+    Remove,
+    RemoveImage,
+    Rename,
+    Signal,
+    Start,
+    Step,
+    Stop,
+    Tag,
+    Target,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+class Verbs(Protocol):
+    """What an engine can be asked to do; see `dockerup.engine.Engine`."""
+
+    def image_id(self, name: str) -> ImageId | None: ...
+    def tag(self, source: str, tag: str) -> None: ...
+    def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
+    def adjust(
+        self, container_id: ContainerId, restart: str | None, cpu_shares: int | None, memory: int | None
+    ) -> None: ...
+    def stop(self, container_id: ContainerId) -> None: ...
+    def start(self, container_id: ContainerId) -> None: ...
+    def unpause(self, container_id: ContainerId) -> None: ...
+    def rename(self, container_id: ContainerId, name: str) -> None: ...
+    def signal(self, name: str, signal: str) -> None: ...
+    def remove(self, container_id: ContainerId) -> None: ...
+    def remove_image(self, name: str) -> None: ...
+
+
+class Outcome(enum.Enum):
+    """What became of a step."""
+
+    NOT_RUN = "not run"
+    DONE = "done"
+    FAILED = "failed"
+    REFUSED = "refused: the host has moved on"
+    UNDONE = "undone"
+    UNDO_FAILED = "could not be undone"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one node of the plan; `text` is the error, `seconds` how long it took."""
+
+    node: Node
+    outcome: Outcome = Outcome.NOT_RUN
+    text: str = ""
+    seconds: float = 0.0
+
+
+class _RefusedError(Exception):
+    """A step was planned for another state of the host."""
+
+
+def execute(
+    plan: Plan, engine: Verbs, pull: Callable[[ImageRef], None], concurrency: int, stop: Event
+) -> tuple[Result, ...]:
+    """Carry a plan out on an engine, and return what became of each node, in the plan's order.
+
+    Up to `concurrency` steps are done at once. `pull` fetches an image. `stop` set means: begin nothing new
+    (a signal, or a run that took too long).
+    """
+    return _Execution(plan, engine, pull, concurrency, stop).run()
+
+
+class _Execution:
+    """One plan being carried out."""
+
+    def __init__(
+        self, plan: Plan, engine: Verbs, pull: Callable[[ImageRef], None], concurrency: int, stop: Event
+    ) -> None:
+        self._plan = plan
+        self._engine = engine
+        self._pull = pull
+        self._concurrency = concurrency
+        self._stop = stop
+        self._created: dict[str, ContainerId] = {}
+        self._results = {node.number: Result(node) for node in plan.nodes}
+
+    def run(self) -> tuple[Result, ...]:
+        with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
+            for phase in Phase:
+                self._run_phase(phase, pool)
+        return tuple(self._results.values())
+
+    def _run_phase(self, phase: Phase, pool: ThreadPoolExecutor) -> None:
+        pending = {node.number: node for node in self._plan.changes if node.phase is phase}
+        running: dict[Future[Result], Node] = {}
+        while True:
+            for node in self._ready(pending.values()):
+                del pending[node.number]
+                running[pool.submit(self._attempt, node)] = node
+            if not running:
+                return
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                self._settle(running.pop(future), future.result())
+
+    def _ready(self, pending: Iterable[Node]) -> list[Node]:
+        return [
+            node
+            for node in pending
+            if all(self._results[number].outcome is Outcome.DONE for number in node.after)
+            and not (self._stop.is_set() and self._may_wait(node))
+        ]
+
+    def _may_wait(self, node: Node) -> bool:
+        """Tell whether a step can be left to the next run: none of a group that is half way through can."""
+        return node.group not in self._plan.undoable or not self._done_in(node.group)
+
+    def _done_in(self, group: str) -> list[Result]:
+        return [
+            one for one in self._results.values() if one.node.group == group and one.outcome is Outcome.DONE
+        ]
+
+    def _attempt(self, node: Node) -> Result:
+        began = time.monotonic()
+        try:
+            self._do(node.step)
+        except _RefusedError as refused:
+            return Result(node, Outcome.REFUSED, str(refused), time.monotonic() - began)
+        except DockerupError as error:
+            return Result(node, Outcome.FAILED, str(error), time.monotonic() - began)
+        LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
+        return Result(node, Outcome.DONE, "", time.monotonic() - began)
+
+    def _settle(self, node: Node, result: Result) -> None:
+        self._results[node.number] = result
+        if result.outcome in {Outcome.FAILED, Outcome.REFUSED} and node.group in self._plan.undoable:
+            self._undo(node.group)
+
+    def _undo(self, group: str) -> None:
+        """Take back what a group did, last step first; go on where one cannot be: most is then as before."""
+        for result in reversed(self._done_in(group)):
+            try:
+                self._take_back(result.node.step)
+            except DockerupError as error:
+                LOG.info("%s: %s could not be undone: %s", result.node.step.entry, result.node.step, error)
+                self._results[result.node.number] = Result(result.node, Outcome.UNDO_FAILED, str(error))
+            else:
+                self._results[result.node.number] = Result(result.node, Outcome.UNDONE)
+
+    def _do(self, step: Step) -> None:
+        """Make the one engine call of a step."""
+        engine = self._engine
+        if isinstance(step, Pull):
+            self._pull(step.image)
+        elif isinstance(step, Tag):
+            engine.tag(step.source, step.tag)
+        elif isinstance(step, Create):
+            self._create(step)
+        elif isinstance(step, Adjust):
+            engine.adjust(self._id(step.target), step.restart, step.cpu_shares, step.memory)
+        elif isinstance(step, Stop):
+            _unless_gone(lambda: engine.stop(self._id(step.target)))
+        elif isinstance(step, Rename):
+            engine.rename(self._id(step.target), step.name)
+        elif isinstance(step, Start):
+            (engine.unpause if step.paused else engine.start)(self._id(step.target))
+        elif isinstance(step, Signal):
+            engine.signal(step.name, step.signal)
+        elif isinstance(step, Remove):
+            _unless_gone(lambda: engine.remove(self._id(step.target)))
+        elif isinstance(step, RemoveImage):
+            _unless_gone(lambda: engine.remove_image(step.image))
+
+    def _take_back(self, step: Step) -> None:
+        """Make the call that is the inverse of a step. What was removed stays so: it was left over."""
+        engine = self._engine
+        if isinstance(step, Create):
+            engine.remove(self._created.pop(step.entry))
+        elif isinstance(step, Adjust) and step.restart is not None:
+            engine.adjust(self._id(step.target), step.previous_restart, None, None)
+        elif isinstance(step, Stop):
+            engine.start(self._id(step.target))
+        elif isinstance(step, Rename):
+            engine.rename(self._id(step.target), step.was)
+        elif isinstance(step, Start):
+            engine.stop(self._id(step.target))
+
+    def _create(self, step: Create) -> None:
+        if step.unless_image is not None:
+            fetched = self._engine.image_id(step.spec.image.familiar)
+            if fetched == step.unless_image:
+                raise _RefusedError("the newer image is the same for this platform")
+        ids = {name: self._id(target) for name, target in step.bound}
+        bound = {labels.BOUND: json.dumps(ids, sort_keys=True)} if ids else {}
+        self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
+
+    def _id(self, target: Target) -> ContainerId:
+        return target.container_id if isinstance(target, Existing) else self._created[target.entry]
+
+
+def _unless_gone(call: Callable[[], None]) -> None:
+    """Make a call whose aim is that something be gone; that it is gone already is no failure."""
+    try:
+        call()
+    except DockerupError as error:
+        if getattr(error, "status", None) != 404:
+            raise

@@ -1,0 +1,153 @@
+"""Which local image an entry has to run, which registry has to be asked, and which images nobody needs.
+
+Same or different is decided by the digest that a local image carries for that very repository, since an
+image's id means different things in different stores.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+
+from dockerup.image import Answer, ImageRef, Known, Unknown
+from dockerup.snapshot import Image, ImageId
+from dockerup.spec import ContainerSpec
+
+# A tag in a domain that cannot exist (RFC 2606) says which images dockerup fetched; it also keeps them from
+# other people's prunes, in every store.
+OWNER = "dockerup.invalid"
+
+
+@dataclass(frozen=True)
+class LocalImages:
+    """The local images, by what people and registries call them."""
+
+    by_id: Mapping[ImageId, Image]
+    by_tag: Mapping[str, Image]
+    by_digest: Mapping[str, Image]
+
+    @classmethod
+    def of(cls, images: Iterable[Image]) -> LocalImages:
+        """Return the index of some images."""
+        images = tuple(images)
+        return cls(
+            {image.image_id: image for image in images},
+            {tag: image for image in images for tag in image.tags},
+            {digest: image for image in images for digest in image.digests},
+        )
+
+    def digest_of(self, image_id: ImageId, ref: ImageRef) -> str:
+        """Return the digest that an image carries for a reference's repository, "" when it carries none."""
+        image = self.by_id.get(image_id)
+        prefix = f"{ref.familiar_name}@"
+        digests = [name[len(prefix) :] for name in image.digests if name.startswith(prefix)] if image else []
+        return min(digests, default="")
+
+
+@dataclass(frozen=True)
+class WantedImage:
+    """The image that an entry has to run.
+
+    `local` is None when it has to be fetched, as `fetch` says. `digest` is "" where no registry told one.
+    `certain` is False when nobody could say: then a container's image is neither new nor the same.
+    """
+
+    local: Image | None
+    fetch: ImageRef | None
+    digest: str
+    certain: bool
+    doubt: str = ""
+
+
+def questions(specs: Iterable[ContainerSpec], local: LocalImages, *, pull: bool) -> frozenset[ImageRef]:
+    """Return the references whose digest a registry has to be asked for.
+
+    An image that is here and carries no digest of its repository was made on this host: no registry knows it.
+    """
+    refs = {spec.image for spec in specs if spec.follows_registry and pull}
+    return frozenset(ref for ref in refs if not _made_here(ref, local))
+
+
+def _made_here(ref: ImageRef, local: LocalImages) -> bool:
+    image = local.by_tag.get(ref.familiar)
+    return image is not None and not local.digest_of(image.image_id, ref)
+
+
+def wanted_image(spec: ContainerSpec, local: LocalImages, answers: Mapping[ImageRef, Answer]) -> WantedImage:
+    """Return the image that an entry has to run."""
+    ref = spec.image
+    answer = answers.get(ref)
+    digest = ref.digest or (answer.digest if isinstance(answer, Known) else "")
+    if digest:
+        exact = ref.with_digest(digest)
+        found = local.by_digest.get(exact.familiar)
+        return WantedImage(found, None if found else exact, digest, certain=True)
+    tagged = local.by_tag.get(ref.familiar)
+    doubt = answer.reason if isinstance(answer, Unknown) else ""
+    if tagged is None:
+        return WantedImage(None, ref, "", certain=False, doubt=doubt)
+    return WantedImage(tagged, None, local.digest_of(tagged.image_id, ref), certain=True, doubt=doubt)
+
+
+def owner_tag(name: str, digest: str) -> str:
+    """Return the tag that marks an image as fetched by dockerup for an entry."""
+    return f"{owner_repository(name)}:{digest.partition(':')[2][:12]}"
+
+
+def owner_repository(name: str) -> str:
+    """Return the repository of an entry's owner tags; repositories allow less than container names do."""
+    if re.fullmatch(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*", name):
+        return f"{OWNER}/{name}"
+    plain = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return f"{OWNER}/{plain or 'x'}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"
+
+
+def is_owner_tag(tag: str) -> bool:
+    """Tell whether a tag is one of dockerup's."""
+    return tag.startswith(f"{OWNER}/")
+
+
+def needs_owner_tag(image: Image, tag: str) -> bool:
+    """Tell whether a local image is dockerup's and does not say yet that this entry has it.
+
+    It is dockerup's when it has an owner tag, or no tag at all: a run fetched it and was killed before it
+    could say so. An image under nothing but names that a person gave is theirs.
+    """
+    return tag not in image.tags and (not image.tags or any(is_owner_tag(one) for one in image.tags))
+
+
+def superseded(name: str, current: str, images: Iterable[Image], keep: int) -> list[str]:
+    """Return the owner tags of an entry that are neither the current one nor among the newest `keep`."""
+    repository = f"{owner_repository(name)}:"
+    tags = [
+        (-image.created, tag)
+        for image in images
+        for tag in image.tags
+        if tag.startswith(repository) and tag != current
+    ]
+    return [tag for _, tag in sorted(tags)[keep:]]
+
+
+def unused_names(
+    images: Iterable[Image], gone: Collection[str], used: Collection[ImageId], *, everything: bool
+) -> list[tuple[str, ImageId]]:
+    """Return the names to take away so that unused images go, each with its image, owner tags first.
+
+    `gone` are owner tags nobody needs any more; with `everything`, whatever has no other owner tag goes too.
+    """
+    names: list[tuple[str, ImageId]] = []
+    for image in sorted(images, key=lambda image: image.image_id):
+        if image.image_id not in used:
+            names += [(name, image.image_id) for name in _lost_names(image, gone, everything=everything)]
+    return names
+
+
+def _lost_names(image: Image, gone: Collection[str], *, everything: bool) -> tuple[str, ...]:
+    kept = tuple(tag for tag in image.tags if tag not in gone)
+    lost = tuple(tag for tag in image.tags if tag in gone)
+    if everything and not any(is_owner_tag(tag) for tag in kept):
+        return (*lost, *kept, *image.digests) or (image.image_id,)
+    # The engine drops an image's digests with its last tag only within one repository.
+    return (*lost, *image.digests) if lost and not kept else lost

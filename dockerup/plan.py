@@ -1,0 +1,189 @@
+"""The plan: which steps, in which order, make the host run what is listed. Pure.
+
+(desired, observed, answers of the registries, policy, time) -> an ordered graph of steps, each with its
+cause. Every step is there only while what it brings about is not yet observed, so that a run which was
+killed anywhere is finished by planning again.
+
+An entry is replaced like this: the new container is created beside the old one, the old one's restart policy
+is set to `no` (the engine must not bring it back), it is stopped and renamed aside, the new one gets the
+name and is started, the old one is removed. Entries that have to change together are one group: those bound
+to a container that is replaced, and those that hand a host port to each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dockerup.chain import Sheet, write_group
+from dockerup.decide import (
+    Decision,
+    Host,
+    Policy,
+    decide_all,
+    entry_of,
+    managed,
+    port_givers,
+    protection,
+    stays,
+)
+from dockerup.desired import Desired
+from dockerup.image import Answer, ImageRef
+from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
+from dockerup.labels import generation
+from dockerup.snapshot import Container, Image, ImageId, Snapshot
+from dockerup.steps import (
+    Adjust,
+    Cause,
+    Existing,
+    Phase,
+    Plan,
+    Remove,
+    RemoveImage,
+    Rename,
+    Start,
+    Stop,
+    Tag,
+    Target,
+    Why,
+)
+
+
+class PlanError(AssertionError):
+    """The plan would break one of its own promises: a fault of dockerup's, found before anything is done."""
+
+
+def make_plan(
+    desired: Desired,
+    observed: Snapshot,
+    answers: Mapping[ImageRef, Answer],
+    policy: Policy,
+    now: float,
+) -> Plan:
+    """Return the steps that make the host run what is listed. `now` is in seconds since the epoch."""
+    host = Host.of(desired, observed, answers, policy, now)
+    decisions = decide_all(host)
+    sheet = Sheet()
+    for names in _groups(decisions, host):
+        write_group([decisions[name] for name in names], host, sheet)
+    for one in _leaving(host, decisions):
+        _write_removal(one, sheet)
+    _write_clean_up(host, decisions, sheet)
+    plan = sheet.plan((*_notes(host), *sheet.notes))
+    check(plan, host)
+    return plan
+
+
+def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
+    """Return the entries in groups that change together, everything in the order of dependencies."""
+    leader = {name: name for name in decisions}
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for name, decision in decisions.items():
+        others = list(port_givers(decision, decisions, host))
+        if decision.disturbs and decision.olds:
+            others += [other for other in decision.spec.bound_to if other in decisions]
+        for other in others:
+            if decisions[other].disturbs:
+                leader[find(name)] = find(other)
+    groups: dict[str, list[str]] = {}
+    for name in decisions:
+        groups.setdefault(find(name), []).append(name)
+    return list(groups.values())
+
+
+def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:
+    """Return the containers that no entry lists or takes over and that may go, dependents first."""
+    taken = {one.container_id for decision in decisions.values() for one in decision.olds}
+    leaving = [
+        one
+        for one in host.observed.containers
+        if entry_of(one) not in host.listed and one.container_id not in taken and not stays(one, host)
+    ]
+    # A container is bound only to older ones.
+    return sorted(leaving, key=lambda one: (-one.created, -generation(one.labels), one.container_id))
+
+
+def _write_removal(one: Container, sheet: Sheet) -> None:
+    name, target = entry_of(one), Existing(one.container_id, one.name)
+    cause = Cause(Why.ORPHAN if managed(one) else Why.UNMANAGED)
+    group = f"leaving {one.container_id}"
+    after: tuple[int, ...] = ()
+    if one.running:
+        after = (sheet.add(group, Stop(name, target, cause), (), Phase.REMOVE),)
+    sheet.add(group, Remove(name, target, cause), after, Phase.REMOVE)
+
+
+def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet) -> None:
+    """Write down the images that nobody needs once all other steps are done."""
+    if host.policy.prune == "none" or not host.desired.complete:
+        return
+    removed = {
+        node.step.target.container_id: node.number
+        for node in sheet.nodes
+        if isinstance(node.step, Remove) and isinstance(node.step.target, Existing)
+    }
+    used = {one.image_id for one in host.observed.containers if one.container_id not in removed}
+    used |= {decision.image.local.image_id for decision in decisions.values() if decision.image.local}
+    moved = {node.step.tag for node in sheet.nodes if isinstance(node.step, Tag)}
+    images = [
+        replace(image, tags=tuple(tag for tag in image.tags if tag not in moved))
+        for image in host.observed.images
+    ]
+    users: dict[ImageId, list[int]] = {}
+    for one in host.observed.containers:
+        if one.container_id in removed:
+            users.setdefault(one.image_id, []).append(removed[one.container_id])
+    gone = _gone_tags(images, host, decisions)
+    for name, image_id in unused_names(images, gone, used, everything=host.policy.prune == "all"):
+        step = RemoveImage("images", name, Cause(Why.UNUSED))
+        sheet.add(f"image {image_id}", step, users.get(image_id, ()), Phase.CLEAN_UP)
+
+
+def _gone_tags(images: Sequence[Image], host: Host, decisions: Mapping[str, Decision]) -> set[str]:
+    """Return the owner tags that nobody needs: superseded ones, and those of entries that are gone."""
+    listed = {owner_repository(name) for name in decisions}
+    owned = (tag for image in images for tag in image.tags if is_owner_tag(tag))
+    gone = {tag for tag in owned if tag.rpartition(":")[0] not in listed}
+    for name, decision in decisions.items():
+        if decision.image.digest:
+            current = owner_tag(name, decision.image.digest)
+            gone |= set(superseded(name, current, images, host.policy.keep_images))
+    return gone
+
+
+def _notes(host: Host) -> list[str]:
+    """Return what a person should know of containers that stay though no entry lists them."""
+    silent = ("the setting", "it has the label", "the list is not", "unmanaged=keep", "no list says")
+    unlisted = [one for one in host.observed.containers if entry_of(one) not in host.listed]
+    reasons = ((one.name, stays(one, host)) for one in unlisted)
+    return sorted(
+        f"{name} is left alone: {reason}"
+        for name, reason in reasons
+        if reason and not reason.startswith(silent)
+    )
+
+
+def check(plan: Plan, host: Host) -> None:
+    """Raise PlanError when a plan would break a promise, before anything of it is done."""
+    by_id = {one.container_id: one for one in host.observed.containers}
+    stopped: set[Target] = set()
+    touching = (
+        node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, Adjust, Start))
+    )
+    for step in touching:
+        if not isinstance(step.target, Existing):
+            continue
+        one = by_id[step.target.container_id]
+        if protection(one, host):
+            raise PlanError(f"{step} would touch a protected container")
+        if entry_of(one) not in host.listed and not host.desired.complete:
+            raise PlanError(f"{step}, though the list is not whole")
+        if isinstance(step, Stop):
+            stopped.add(step.target)
+        if isinstance(step, Remove) and one.running and step.target not in stopped:
+            raise PlanError(f"{step}, though it runs")

@@ -1,0 +1,93 @@
+"""One run: read, observe, ask the registries, plan, apply, verify, clean up, report."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import Event
+from typing import TYPE_CHECKING
+
+from dockerup import sources
+from dockerup.decide import Host, Policy, decide_all
+from dockerup.desired import Desired, combine
+from dockerup.execute import Outcome, Result, execute
+from dockerup.image import Answer, ImageRef
+from dockerup.images import LocalImages, questions
+from dockerup.plan import make_plan
+from dockerup.report import Report, changes_of, rows_of
+from dockerup.settings import Settings
+from dockerup.snapshot import Snapshot
+from dockerup.state import Cache
+from dockerup.steps import Plan
+
+if TYPE_CHECKING:
+    from dockerup.connection import Connection
+
+ROUNDS = 3  # a plan can learn from a fetched image or a lost race; more than twice is another run's work
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one run is given besides the settings.
+
+    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new.
+    """
+
+    cache: Cache
+    environ: Mapping[str, str]
+    act: bool = True
+    look: bool = True
+    stop: Event = field(default_factory=Event)
+
+
+def reconcile(settings: Settings, run: Run) -> Report:
+    """Make the host run what the configuration lists, and return what was found and done.
+
+    Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used.
+    """
+    desired = combine(sources.load(settings.confdir, settings.aws, run.cache.directory, run.environ))
+    from dockerup.connection import connect  # the SDK: only once there is something to converge
+
+    policy = Policy(
+        settings.unmanaged, settings.ignore, settings.prune, settings.keep_images, secrets.token_hex(8)
+    )
+    with connect(settings, run.cache, run.environ) as host:
+        observed = host.observe(desired)
+        asked = questions(desired.specs, LocalImages.of(observed.images), pull=settings.pull and run.look)
+        answers = host.ask(asked)
+        results: list[Result] = []
+        for _ in range(ROUNDS):
+            plan, observed = _plan(desired, observed, answers, policy, host)
+            if not run.act or not plan.changes or run.stop.is_set():
+                break
+            latest = execute(plan, host.engine, host.pull, settings.concurrency, run.stop)
+            results += latest
+            observed = host.observe(desired)
+            if any(one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED} for one in latest):
+                break
+    return Report(
+        plan=plan,
+        rows=rows_of(decide_all(Host.of(desired, observed, answers, policy, time.time())), observed),
+        changes=changes_of(results),
+        problems=desired.problems,
+        notes=(*desired.notes, *plan.notes),
+        whole=desired.complete,
+        interrupted=run.stop.is_set(),
+    )
+
+
+def _plan(
+    desired: Desired,
+    observed: Snapshot,
+    answers: Mapping[ImageRef, Answer],
+    policy: Policy,
+    host: Connection,
+) -> tuple[Plan, Snapshot]:
+    """Return the plan, and the snapshot with those containers inspected that the plan had to know more of."""
+    plan = make_plan(desired, observed, answers, policy, time.time())
+    while plan.wanted:
+        observed = host.detailed(observed, plan.wanted)
+        plan = make_plan(desired, observed, answers, policy, time.time())
+    return plan, observed

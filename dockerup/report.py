@@ -1,0 +1,301 @@
+"""What a run found and did, for people, for cron and for machines. Pure: results in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dockerup.decide import Decision, complete, failed
+from dockerup.execute import Outcome, Result
+from dockerup.images import LocalImages
+from dockerup.problems import Problem
+from dockerup.snapshot import Container, Snapshot
+from dockerup.steps import (
+    Adjust,
+    Create,
+    Keep,
+    Node,
+    Phase,
+    Plan,
+    Remove,
+    RemoveImage,
+    Rename,
+    Start,
+    Why,
+)
+
+CONVERGED, NOT_AS_LISTED, BAD_INPUT = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to one container or image; `error` is "" when it went well."""
+
+    subject: str
+    action: str
+    cause: str
+    error: str = ""
+
+    def __str__(self) -> str:
+        said = f"{self.subject}: {self.action} ({self.cause})"
+        return f"{said}: {self.error}" if self.error else said
+
+
+@dataclass(frozen=True)
+class Row:
+    """One listed container as it is: `state` in a word, `says` in a sentence."""
+
+    name: str
+    state: str
+    well: bool
+    says: str
+    health: str = ""
+    image: str = ""
+    digest: str = ""
+    since: str = ""
+    ports: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Report:
+    """A whole run. `plan` is what was left to do at its end, or with a dry run all there is to do."""
+
+    plan: Plan
+    rows: tuple[Row, ...]
+    changes: tuple[Change, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    notes: tuple[str, ...] = ()
+    whole: bool = True
+    interrupted: bool = False
+
+    @property
+    def exit_code(self) -> int:
+        """0 converged, 1 something listed does not run as listed, 2 the list has faults or is not whole."""
+        if self.problems or not self.whole:
+            return BAD_INPUT
+        wrong = any(change.error for change in self.changes) or not all(row.well for row in self.rows)
+        return NOT_AS_LISTED if wrong else CONVERGED
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines that say what is not as it should be."""
+        lines = [str(problem) for problem in self.problems]
+        if not self.whole:
+            lines.append("the list is not whole, so nothing is removed for not being listed")
+        lines += [str(change) for change in self.changes if change.error]
+        told = {change.subject for change in self.changes if change.error}
+        lines += [f"{row.name}: {row.says}" for row in self.rows if not row.well and row.name not in told]
+        return lines
+
+
+def changes_of(results: Sequence[Result]) -> tuple[Change, ...]:
+    """Return one change for each container and image that something was done to, or that failed."""
+    found: list[Change] = []
+    by_subject: dict[tuple[str, Phase, str], list[Result]] = {}
+    for result in results:
+        step = result.node.step
+        if isinstance(step, Keep):
+            continue
+        subject = result.node.group if isinstance(step, RemoveImage) else step.entry
+        by_subject.setdefault((subject, result.node.phase, _kind(result.node)), []).append(result)
+    for parts in by_subject.values():
+        change = _change(parts)
+        if change is not None:
+            found.append(change)
+    return tuple(found)
+
+
+def _kind(node: Node) -> str:
+    """Tell the removal of what nobody lists apart from the changes of an entry."""
+    return node.group if node.phase is Phase.REMOVE else ""
+
+
+def _change(parts: Sequence[Result]) -> Change | None:
+    outcomes = {part.outcome for part in parts}
+    wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
+    first = next(
+        (part for part in parts if part.node.step.cause.why is not Why.LEFT_OVER), parts[0]
+    ).node.step
+    action, subject = _action([part.node for part in parts]), first.entry
+    if isinstance(first, RemoveImage):
+        subject = first.image
+    if wrong:
+        way_back = "" if Outcome.UNDONE not in outcomes else "; what ran before runs again"
+        stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]
+        if stuck:
+            way_back = f"; not everything could be undone: {stuck[0].node.step}: {stuck[0].text}"
+        return Change(subject, f"not {action}", str(first.cause), f"{wrong[0].text}{way_back}")
+    if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
+        return None
+    return Change(subject, action, str(first.cause))
+
+
+def _action(nodes: Iterable[Node]) -> str:
+    """Return what the steps on one container come to, in a word."""
+    steps = [node.step for node in nodes]
+    created = [step for step in steps if isinstance(step, Create)]
+    if created:
+        return "replaced" if created[0].name != created[0].entry else "created"
+    for kind, word in (
+        (Start, "started"),
+        (Remove, "removed"),
+        (Rename, "renamed"),
+        (Adjust, "changed in place"),
+        (RemoveImage, "removed"),
+    ):
+        if any(isinstance(step, kind) for step in steps):
+            return word
+    return "fetched"
+
+
+def rows_of(decisions: Mapping[str, Decision], observed: Snapshot) -> tuple[Row, ...]:
+    """Return a row for each listed container, by name."""
+    local = LocalImages.of(observed.images)
+    return tuple(_row(decisions[name], local) for name in sorted(decisions))
+
+
+def _row(decision: Decision, local: LocalImages) -> Row:
+    spec, one = decision.spec, decision.keeper or _best(decision.olds)
+    state, well = _state(decision, one)
+    says = str(decision.cause)
+    if one is None:
+        return Row(spec.name, state, well, says, image=spec.image.familiar, source=spec.source)
+    digest = local.digest_of(one.image_id, spec.image) or one.image_id
+    return Row(
+        spec.name,
+        state,
+        well,
+        says,
+        health=one.health,
+        image=spec.image.familiar,
+        digest=digest.partition(":")[2][:12],
+        since=one.status,
+        ports=_ports(one),
+        source=spec.source,
+    )
+
+
+def _best(olds: Sequence[Container]) -> Container | None:
+    return max(olds, key=lambda one: (one.running, one.created), default=None)
+
+
+def _state(decision: Decision, one: Container | None) -> tuple[str, bool]:
+    """Return the state of an entry in a word, and whether it is how it should be."""
+    if decision.held:
+        return ("running" if one is not None and one.running else "waiting"), decision.well
+    if decision.keeper is None or one is None:
+        return ("running" if one is not None and one.running else "pending"), False
+    if complete(one, decision.spec):
+        return "complete", True
+    if failed(one, decision.spec):
+        return "failed", False
+    if decision.starts:
+        return "pending", False
+    return ("starting" if one.health == "starting" else "running"), decision.well
+
+
+def _ports(one: Container) -> str:
+    shown = {f"{port.host_port}->{port.container_port}/{port.protocol}" for port in one.ports}
+    return ", ".join(sorted(shown))
+
+
+def plan_text(plan: Plan) -> str:
+    """Return a plan as a person reads it: for each entry what happens and why, then the steps."""
+    lines: list[str] = []
+    heading = ""
+    for node in plan.nodes:
+        new = f"{node.step.entry}: {node.step.cause}"
+        if isinstance(node.step, Keep):
+            lines.append(f"  {node.step.entry}: {node.step.cause}")
+            continue
+        if new != heading:
+            lines.append(f"{'-' if node.phase else '~'} {new}")
+            heading = new
+        lines.append(f"      {node.step}")
+    count = len({node.step.entry for node in plan.changes})
+    lines.append(f"{count} to change." if count else "Nothing to do.")
+    return "\n".join(lines)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a table with a heading, and below it a sentence for each that is not well."""
+    heading = ("NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE")
+    cells = [
+        tuple(
+            cell or "-"
+            for cell in (
+                row.name,
+                row.state,
+                row.health,
+                row.image,
+                row.digest,
+                row.since,
+                row.ports,
+                row.source,
+            )
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(heading, *cells)]
+    lines = [_padded(line, widths) for line in (heading, *cells)]
+    lines += [f"{row.name}: {row.says}" for row in rows if not row.well]
+    return "\n".join(lines)
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+
+
+def as_json(report: Report) -> str:
+    """Return the whole report as one JSON document."""
+    document: dict[str, Any] = {
+        "exitCode": report.exit_code,
+        "whole": report.whole,
+        "containers": [_row_json(row) for row in report.rows],
+        "changes": [
+            {"subject": one.subject, "action": one.action, "cause": one.cause, "error": one.error or None}
+            for one in report.changes
+        ],
+        "plan": [
+            {
+                "number": node.number,
+                "after": list(node.after),
+                "entry": node.step.entry,
+                "step": str(node.step),
+                "cause": str(node.step.cause),
+            }
+            for node in report.plan.nodes
+        ],
+        "problems": [_problem_json(problem) for problem in report.problems],
+        "notes": list(report.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "state": row.state,
+        "well": row.well,
+        "says": row.says,
+        "health": row.health or None,
+        "image": row.image,
+        "digest": row.digest or None,
+        "since": row.since or None,
+        "ports": row.ports or None,
+        "source": row.source,
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    where = problem.where
+    return {
+        "source": where.source,
+        "line": where.line or None,
+        "path": list(where.path),
+        "what": problem.what,
+        "fix": problem.fix,
+    }

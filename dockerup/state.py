@@ -1,0 +1,117 @@
+"""What outlives a run: the lock, and conveniences in the cache directory.
+
+Losing the cache loses nothing that matters: what cannot be read is as if it were not there, what cannot be
+written is left. The truth is on the engine, in labels.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import Any
+
+from dockerup.files import make_private, write_whole
+from dockerup.problems import DockerupError
+
+VERSION_FOR = 3600  # seconds that the engine's API version is taken as known
+
+
+class BusyError(DockerupError):
+    """Another run holds the lock. `pid` is its process (0: unknown), `seconds` how long it has had it."""
+
+    def __init__(self, pid: int, seconds: float) -> None:
+        super().__init__(f"another run (process {pid or 'unknown'}) has been at it for {seconds:.0f} seconds")
+        self.pid = pid
+        self.seconds = seconds
+
+
+def lock_path(url: str, environ: Mapping[str, str], uid: int) -> str:
+    """Return the path of the lock file of an engine: one for each, in a directory that a reboot empties."""
+    if url.startswith("unix://"):
+        url = "unix://" + os.path.realpath(url[len("unix://") :])
+    if uid == 0:
+        directory = "/run/dockerup"
+    else:
+        directory = os.path.join(environ.get("XDG_RUNTIME_DIR") or f"/run/user/{uid}", "dockerup")
+    return os.path.join(directory, f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.lock")
+
+
+@contextmanager
+def locked(path: str) -> Iterator[None]:
+    """Hold a lock that dies with the process. Raises BusyError at once when another process has it."""
+    try:
+        make_private(os.path.dirname(path))
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DockerupError(
+            f"the lock {path} cannot be made: {error.strerror}. Run dockerup as root, or set XDG_RUNTIME_DIR"
+        ) from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise _busy(descriptor) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.time()}).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _busy(descriptor: int) -> BusyError:
+    with suppress(ValueError, KeyError, TypeError, OSError):
+        holder = json.loads(os.pread(descriptor, 1000, 0))
+        return BusyError(int(holder["pid"]), max(0.0, time.time() - float(holder["since"])))
+    return BusyError(0, 0.0)
+
+
+@dataclass(frozen=True)
+class Cache:
+    """The cache directory. Every value in it is a convenience."""
+
+    directory: str
+
+    def read(self, name: str) -> dict[str, Any]:
+        """Return a stored object, {} when there is none that can be read."""
+        try:
+            with open(os.path.join(self.directory, "state", name), "rb") as file:
+                value = json.loads(file.read(1 << 20))
+        except (OSError, ValueError):
+            return {}
+        return value if isinstance(value, dict) else {}
+
+    def write(self, name: str, value: Mapping[str, Any]) -> None:
+        """Store an object if it differs from what is stored; a cache that cannot be written is left."""
+        if self.read(name) != value:
+            with suppress(OSError):
+                raw = json.dumps(value, sort_keys=True).encode()
+                write_whole(os.path.join(self.directory, "state", name), raw)
+
+    def api_version(self, url: str, now: float) -> str | None:
+        """Return the API version that an engine had lately, None when it has to be asked."""
+        known = self.read("engine.json").get(url)
+        if not isinstance(known, dict) or not isinstance(known.get("at"), (int, float)):
+            return None
+        fresh = 0 <= now - known["at"] < VERSION_FOR
+        return str(known.get("api")) if fresh else None
+
+    def keep_api_version(self, url: str, version: str, now: float) -> None:
+        """Remember the API version of an engine."""
+        self.write("engine.json", {url: {"api": version, "at": now}})
+
+    def forget_api_version(self) -> None:
+        """Have the engine asked again: it may have been upgraded."""
+        self.write("engine.json", {})
+
+    def news(self, lines: list[str]) -> list[str]:
+        """Return the lines that the last call did not have, and remember these: said once is known."""
+        marks = {hashlib.sha256(line.encode()).hexdigest()[:16]: line for line in lines}
+        known = self.read("said.json").get("said", [])
+        self.write("said.json", {"said": sorted(marks)})
+        return [line for mark, line in marks.items() if mark not in known]

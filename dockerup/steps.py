@@ -1,0 +1,286 @@
+"""What a plan is made of: small frozen steps, one engine call each, and the cause of every one.
+
+`str(plan)` is the form that people check and tests compare.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from typing import Union
+
+from dockerup.definition import Difference
+from dockerup.image import ImageRef
+from dockerup.snapshot import ContainerId, ImageId
+from dockerup.spec import ContainerSpec
+
+
+class Why(enum.Enum):
+    """The kinds of causes. The value is how a line about it begins."""
+
+    CURRENT = "as listed"
+    COMPLETE = "complete"
+    FAILED = "failed"
+    NOT_THERE = "not there"
+    STOPPED = "stopped"
+    NEVER_STARTED = "never started"
+    DEFINITION = "definition changed"
+    IMAGE = "newer image"
+    IMAGE_MISSING = "image is not here"
+    RENAMED = "renamed by hand"
+    BOUND = "bound to a container that is replaced or started"
+    TAKEN_OVER = "its name is taken over"
+    IN_THE_WAY = "in the way"
+    INTERRUPTED = "goes on with an interrupted replacement"
+    LEFT_OVER = "left over from a replacement"
+    ORPHAN = "no longer listed"
+    UNMANAGED = "not started by dockerup"
+    UNUSED = "no longer used"
+    SOURCE_BROKEN = "its source cannot be read"
+    HELD_BACK = "held back"
+    SIGNAL = "asked for after a start"
+
+
+@dataclass(frozen=True)
+class Cause:
+    """Why a step is taken, or why nothing is done: a kind, a word on it, and which values changed."""
+
+    why: Why
+    what: str = ""
+    changes: tuple[Difference, ...] = ()
+
+    def __str__(self) -> str:
+        said = "; ".join([self.what] * bool(self.what) + [str(change) for change in self.changes])
+        return f"{self.why.value}: {said}" if said else self.why.value
+
+
+@dataclass(frozen=True)
+class Existing:
+    """A container that is there: its id, and its name when the plan was made, for messages only."""
+
+    container_id: ContainerId
+    name: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@dataclass(frozen=True)
+class Created:
+    """The container that this plan creates for an entry."""
+
+    entry: str
+
+    def __str__(self) -> str:
+        return f"new {self.entry}"
+
+
+Target = Union[Existing, Created]
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Nothing is done for an entry; `well` is whether that is how it should be."""
+
+    entry: str
+    cause: Cause
+    well: bool = True
+
+    def __str__(self) -> str:
+        return f"keep {self.entry}" if self.well else f"hold {self.entry}"
+
+
+@dataclass(frozen=True)
+class Pull:
+    """Fetch an image: by digest where the registry told it, else by tag."""
+
+    entry: str
+    image: ImageRef
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"pull {self.image.familiar}"
+
+
+@dataclass(frozen=True)
+class Tag:
+    """Let a tag mean an image. `source` is an image's id or name; `previous` is what the tag meant before."""
+
+    entry: str
+    source: str
+    tag: str
+    previous: ImageId | None
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"tag {self.source} as {self.tag}"
+
+
+@dataclass(frozen=True)
+class Create:
+    """Create the container of an entry, not started.
+
+    `volumes` are its predecessor's anonymous volumes to take over: pairs of path and volume. `bound` are the
+    containers it holds on to by id. `labels` are complete but for those ids. `unless_image` is the image of
+    its predecessor when only a newer image is the cause: if the fetched one turns out to be the same, the
+    step is refused.
+    """
+
+    entry: str
+    spec: ContainerSpec = field(repr=False)
+    name: str
+    labels: tuple[tuple[str, str], ...] = field(repr=False)
+    volumes: tuple[tuple[str, str], ...]
+    bound: tuple[tuple[str, Target], ...]
+    unless_image: ImageId | None
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"create {self.name}"
+
+
+@dataclass(frozen=True)
+class Adjust:
+    """Change in a living container what the engine can change there. None leaves a value alone."""
+
+    entry: str
+    target: Target
+    restart: str | None
+    cpu_shares: int | None
+    memory: int | None
+    previous_restart: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        values = {"restart": self.restart, "cpu": self.cpu_shares, "memory": self.memory}
+        said = " ".join(f"{key}={value}" for key, value in values.items() if value is not None)
+        return f"adjust {self.target} {said}"
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Stop a container within its own stop time."""
+
+    entry: str
+    target: Target
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"stop {self.target}"
+
+
+@dataclass(frozen=True)
+class Rename:
+    """Rename a container. `was` is the name it has now."""
+
+    entry: str
+    target: Target
+    was: str
+    name: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"rename {self.was} to {self.name}"
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start a container; `paused` ones go on."""
+
+    entry: str
+    target: Target
+    paused: bool
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"unpause {self.target}" if self.paused else f"start {self.target}"
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Send a signal to a running container, by name."""
+
+    entry: str
+    name: str
+    signal: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"signal {self.name} with {self.signal}"
+
+
+@dataclass(frozen=True)
+class Remove:
+    """Remove a stopped container, none of its volumes."""
+
+    entry: str
+    target: Target
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"remove {self.target}"
+
+
+@dataclass(frozen=True)
+class RemoveImage:
+    """Take away a name of an image, and with its last name the image."""
+
+    entry: str
+    image: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"remove image {self.image}"
+
+
+Step = Union[Keep, Pull, Tag, Create, Adjust, Stop, Rename, Start, Signal, Remove, RemoveImage]
+
+
+class Phase(enum.IntEnum):
+    """Phases follow each other whole, whatever failed in the one before."""
+
+    CONVERGE = 0
+    REMOVE = 1
+    CLEAN_UP = 2
+
+
+@dataclass(frozen=True)
+class Node:
+    """A step in its place: its number from 1, the steps that must have succeeded before, its phase and group.
+
+    Steps of one group stand or fall together: when one fails, what the others did is undone, last first,
+    if the plan says that the group is undoable.
+    """
+
+    number: int
+    after: tuple[int, ...]
+    phase: Phase
+    group: str
+    step: Step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """An ordered graph of steps. `undoable`: the groups that have a way back.
+
+    `wanted` are ids of containers that have to be inspected before the plan is final; such a plan is never
+    carried out. `notes` are sentences for a person.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    undoable: frozenset[str] = frozenset()
+    wanted: frozenset[ContainerId] = frozenset()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def changes(self) -> tuple[Node, ...]:
+        """The nodes that do something."""
+        return tuple(node for node in self.nodes if not isinstance(node.step, Keep))
+
+    def __str__(self) -> str:
+        return "".join(f"{_line(node)}\n" for node in self.nodes)
+
+
+def _line(node: Node) -> str:
+    after = f" after {', '.join(f'#{number}' for number in node.after)}" if node.after else ""
+    return f"#{node.number} {node.step.entry}: {node.step}{after} ({node.step.cause})"

@@ -1,0 +1,57 @@
+"""Check configuration without an engine: files by name, or all that a run on this host would read."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from dockerup import sources
+from dockerup.desired import NoSourceError, combine
+from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.settings import Settings, read_settings
+from dockerup.sources.confdir import items_of_document
+from dockerup.sources.result import SourceResult
+
+LIMIT_BYTES = 1 << 20
+_USER_DATA = (b"#", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b")  # its formats begin like this
+
+
+def problems_of_files(paths: Iterable[str]) -> list[Problem]:
+    """Return all that is wrong with some files: settings (`*.conf`), containers, or user-data."""
+    return [problem for path in paths for problem in _problems_of_file(path)]
+
+
+def problems_of_host(settings: Settings, cache: str, environ: Mapping[str, str]) -> list[Problem]:
+    """Return all that is wrong with what a run on this host would read."""
+    try:
+        desired = combine(sources.load(settings.confdir, settings.aws, cache, environ))
+    except NoSourceError as error:
+        return [Problem(Origin(settings.confdir), "there is no such directory, and no user-data", str(error))]
+    return list(desired.problems)
+
+
+def _problems_of_file(path: str) -> Sequence[Problem]:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(LIMIT_BYTES + 1)
+    except OSError as error:
+        return [Problem(Origin(path), f"it cannot be read: {error.strerror}", "Name a file that is there.")]
+    try:
+        return combine([_read(path, raw)]).problems
+    except InvalidInputError as error:
+        return error.problems
+    except NoSourceError:
+        return [Problem(Origin(path), "it lists no containers", "Write containers: and a list below it.")]
+
+
+def _read(path: str, raw: bytes) -> SourceResult:
+    from dockerup.document import decode, load
+    from dockerup.sources.userdata import parse_userdata
+
+    extension = os.path.splitext(path)[1]
+    if extension == ".conf":
+        read_settings(decode(raw, path), path, {})
+        return SourceResult("confdir", declared=True)
+    if extension in {".json", ".yaml", ".yml"} and not raw.startswith(_USER_DATA):
+        return SourceResult("confdir", items_of_document(load(decode(raw, path), path)), declared=True)
+    return parse_userdata(raw, path)

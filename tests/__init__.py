@@ -1,0 +1,1 @@
+"""The tests of dockerup, and the private host that they run on."""

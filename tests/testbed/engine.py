@@ -1,0 +1,171 @@
+"""A private Docker Engine, for a program that runs in the private namespace."""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import docker.errors
+
+from tests.testbed import namespace
+from tests.testbed.images import Image
+from tests.testbed.waiting import Program, TestbedError
+
+_BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
+
+
+class Engine:
+    """A dockerd with its own data, socket, bridge and control group. One to a namespace."""
+
+    def __init__(self, directory: Path) -> None:
+        directory.mkdir(parents=True)
+        self.socket_path = directory / "docker.sock"
+        self.url = f"unix://{self.socket_path}"
+        self._directory = directory
+        self._log = directory / "log"
+        self._program: Program | None = None
+
+    @property
+    def runs(self) -> bool:
+        """Whether the engine was started and not stopped or killed."""
+        return self._program is not None
+
+    @property
+    def pid(self) -> int:
+        """The process id of the running engine. Raises TestbedError when none runs."""
+        if self._program is None:
+            raise TestbedError("the engine does not run")
+        return self._program.pid
+
+    def start(self) -> None:
+        """Start the engine, which answers when this returns.
+
+        Raises NoNamespaceError outside of a private namespace, TestbedError when the engine does not start.
+        """
+        namespace.require_private()
+        # What a killed engine leaves: dockerd would wait 15 seconds for the containerd that is no more.
+        for stale in (self._directory / "exec/containerd/containerd.pid", self._directory / "pid"):
+            stale.unlink(missing_ok=True)
+        self._program = Program(self._command(), self._log)
+        self._program.wait_until_ready(self._answers)
+
+    def stop(self) -> None:
+        """End the engine as a reboot does: containers stop, and come back with it if their policy says so."""
+        if self._program:
+            self._program.terminate()
+            self._program = None
+
+    def kill(self) -> None:
+        """Kill the engine (SIGKILL), and the containerd that it leaves behind."""
+        if self._program is None:
+            return
+        containerd = _number_in(self._directory / "exec/containerd/containerd.pid")
+        self._program.kill()
+        self._program = None
+        if containerd:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(containerd, 9)
+
+    def restart(self) -> None:
+        """End the engine and start it again on the same data."""
+        self.stop()
+        self.start()
+
+    def client(self) -> Any:
+        """Return a new `docker.APIClient` of this engine; the caller closes it."""
+        return docker.APIClient(base_url=self.url, version="auto", timeout=60)
+
+    def load(self, image: Image, reference: str) -> None:
+        """Put an image into the engine under a reference, without any registry."""
+        with contextlib.closing(self.client()) as client:
+            for line in client.load_image(image.archive(reference)):
+                if "error" in line:
+                    raise TestbedError(f"docker load: {line['error']}")
+
+    def clean(self) -> None:
+        """Remove every container, network, volume and image. Only ever this private engine's."""
+        with contextlib.closing(self.client()) as client:
+            for container in client.containers(all=True):
+                _remove_container(client, container["Id"])
+            for network in client.networks():
+                if network["Name"] not in _BUILT_IN_NETWORKS:
+                    client.remove_network(network["Id"])
+            for volume in client.volumes()["Volumes"] or ():
+                client.remove_volume(volume["Name"], force=True)
+            for image in client.images(all=True):
+                with contextlib.suppress(docker.errors.ImageNotFound):
+                    client.remove_image(image["Id"], force=True)
+
+    def remove(self) -> None:
+        """End the engine and remove all that it had."""
+        self.stop()
+        for mounted in _mounts_below(self._directory):
+            namespace.unmount(mounted)
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+    def log_end(self) -> str:
+        """Return the end of the engine's log."""
+        return self._program.log_end() if self._program else ""
+
+    def _command(self) -> list[str]:
+        return [
+            "dockerd",
+            f"--data-root={self._directory / 'data'}",
+            f"--exec-root={self._directory / 'exec'}",
+            f"--pidfile={self._directory / 'pid'}",
+            f"--host={self.url}",
+            # A file of the machine's own engine must not configure this one.
+            f"--config-file={self._empty_config()}",
+            # systemd knows nothing of processes in here, so the engine makes its control groups itself.
+            "--exec-opt=native.cgroupdriver=cgroupfs",
+            f"--cgroup-parent=/{namespace.cgroup_name()}",
+        ]
+
+    def _empty_config(self) -> Path:
+        config = self._directory / "daemon.json"
+        config.write_text("{}")
+        return config
+
+    def _answers(self) -> bool:
+        try:
+            with contextlib.closing(_UnixConnection(self.socket_path)) as connection:
+                connection.request("GET", "/_ping")
+                return connection.getresponse().status == 200
+        except OSError:
+            return False
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("localhost", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))
+
+
+def _remove_container(client: Any, container_id: str) -> None:
+    # A container with `--rm` semantics or a removal under way may be gone, or going, before we ask.
+    with contextlib.suppress(docker.errors.NotFound):
+        client.remove_container(container_id, force=True, v=True)
+
+
+def _number_in(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _mounts_below(directory: Path) -> Iterator[str]:
+    mounts = [line.split()[1] for line in Path("/proc/self/mounts").read_text().splitlines()]
+    yield from (place for place in reversed(mounts) if place.startswith(f"{directory}/"))

@@ -1,0 +1,42 @@
+"""A private host: one engine and one registry in a directory of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.testbed import namespace
+from tests.testbed.engine import Engine
+from tests.testbed.registry import Registry
+
+
+class Host:
+    """What a test needs of a machine. Make it with `private_host`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.engine = Engine(directory / "engine")
+        self.registry = Registry(directory / "registry")
+
+
+@contextlib.contextmanager
+def private_host() -> Iterator[Host]:
+    """Give a host whose engine and registry run, and leave nothing of it behind.
+
+    Raises NoNamespaceError outside of a private namespace, TestbedError when a part does not start.
+    """
+    namespace.require_private()
+    # Below the namespace's own /run: in memory, and gone with the namespace whatever happens.
+    directory = Path(tempfile.mkdtemp(prefix="testbed-", dir=namespace.RUN))
+    host = Host(directory)
+    try:
+        host.registry.start()
+        host.engine.start()
+        yield host
+    finally:
+        host.engine.remove()
+        host.registry.stop()
+        shutil.rmtree(directory, ignore_errors=True)

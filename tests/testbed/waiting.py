@@ -1,0 +1,84 @@
+"""Waiting for a condition with a deadline, and the programs of the private host."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Callable
+
+POLL_SECONDS = 0.02
+
+
+class TestbedError(Exception):
+    """A part of the private host did not do what it must; the text holds the end of its log."""
+
+    __test__ = False  # its name begins as pytest's test classes do
+
+
+def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 20.0) -> None:
+    """Return once `condition()` is true. Raises TestbedError naming `what` after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TestbedError(f"{what}: not within {seconds:g} seconds")
+        time.sleep(POLL_SECONDS)
+
+
+def free_port() -> int:
+    """Return a TCP port of loopback that nobody listens on."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+class Program:
+    """One long-running program: started with its output in a file, ended by its process id."""
+
+    def __init__(self, command: Sequence[str], log: Path) -> None:
+        self.name = Path(command[0]).name
+        self.log = log
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, cwd="/"
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def wait_until_ready(self, ready: Callable[[], object], *, seconds: float = 40.0) -> None:
+        """Return once `ready()` is true. Raises TestbedError when the program ends or is late."""
+
+        def ready_or_ended() -> bool:
+            return self._process.poll() is not None or bool(ready())
+
+        try:
+            wait_until(ready_or_ended, f"{self.name} is ready", seconds=seconds)
+        except TestbedError as late:
+            raise TestbedError(f"{late}\n{self.log_end()}") from None
+        if self._process.returncode is not None:
+            raise TestbedError(f"{self.name} ended with {self._process.returncode}\n{self.log_end()}")
+
+    def terminate(self, *, seconds: float = 20.0) -> None:
+        """Ask the program to end and wait for it; kill it when it does not within `seconds`."""
+        self._process.terminate()
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """Kill the program and wait for it."""
+        self._process.kill()
+        self._process.wait()
+
+    def log_end(self, *, characters: int = 4000) -> str:
+        """Return the end of what the program wrote."""
+        with self.log.open("rb") as output:
+            output.seek(0, os.SEEK_END)
+            output.seek(max(0, output.tell() - characters))
+            return output.read().decode(errors="replace")

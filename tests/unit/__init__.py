@@ -1,0 +1,1 @@
+"""Tests without an engine: no sockets, no programs, no clock, no home directory."""
