@@ -60,10 +60,9 @@ def _host_config(
         "NetworkMode": f"container:{ids[spec.joins]}" if spec.joins else spec.network,
         "RestartPolicy": {"Name": spec.restart, "MaximumRetryCount": 0},
         "Privileged": spec.definition.get("privileged", False),
-        "Memory": spec.memory,
+        "Memory": spec.definition.get("memory", 0),
+        "CpuShares": spec.definition.get("cpu", 0),
     }
-    if "cpu" in spec.definition:
-        config["CpuShares"] = spec.cpu_shares
     if not spec.own_network:
         config["Links"] = [f"{ids[name]}:{alias}" for name, alias in spec.links.items()]
     return config

@@ -15,7 +15,6 @@ from dockerup.images import needs_owner_tag, owner_tag
 from dockerup.keys import Change
 from dockerup.snapshot import Container, ContainerId
 from dockerup.steps import (
-    Adjust,
     Cause,
     Create,
     Existing,
@@ -26,6 +25,7 @@ from dockerup.steps import (
     Pull,
     Remove,
     Rename,
+    SetRestart,
     Signal,
     Start,
     Step,
@@ -40,6 +40,7 @@ class Sheet:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
+        self.created: dict[str, int] = {}
         self.started: dict[str, int] = {}
         self.wanted: set[ContainerId] = set()
         self.notes: list[str] = []
@@ -157,28 +158,20 @@ def _standing(decision: Decision) -> list[Container]:
 
 def _clear_stale(decision: Decision, chain: _Chain) -> None:
     """First of all give the survivor its own restart policy back, while what tells of it is still there."""
-    keeper = decision.keeper
-    if keeper is not None and decision.adjust:
-        _adjust(decision, keeper, chain)
+    if decision.keeper is not None and (decision.starts or decision.olds):
+        _set_restart(decision, decision.keeper, decision.spec.restart, chain)
     for one in _stale(decision):
         if one.running:
             chain.add(Stop(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
         chain.add(Remove(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
 
 
-def _adjust(decision: Decision, keeper: Container, chain: _Chain) -> None:
-    detail = keeper.detail
-    if detail is None:
-        chain.sheet.wanted.add(keeper.container_id)
-        return
-    spec = decision.spec
-    restart = spec.restart if detail.restart != spec.restart else None
-    cpu = spec.cpu_shares if detail.cpu_shares != spec.cpu_shares else None
-    memory = spec.memory if detail.memory != spec.memory else None
-    if (restart, cpu, memory) != (None, None, None):
-        cause = decision.cause if decision.starts else Cause(Why.DEFINITION, "in place")
-        target = _existing(keeper)
-        chain.add(Adjust(spec.name, target, restart, cpu, memory, detail.restart, cause))
+def _set_restart(decision: Decision, one: Container, restart: str, chain: _Chain) -> None:
+    """Write down what gives a container a restart policy; the list does not show which one it has."""
+    if one.detail is None:
+        chain.sheet.wanted.add(one.container_id)
+    elif one.detail.restart != restart:
+        chain.add(SetRestart(decision.spec.name, _existing(one), restart, one.detail.restart, decision.cause))
 
 
 def _prepare(decision: Decision, chain: _Chain) -> None:
@@ -190,7 +183,8 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
     beside = bool(decision.olds)
     only_image = decision.cause.why is Why.IMAGE and decision.image.fetch is not None
     newest = max(decision.olds, key=lambda one: one.created, default=None)
-    chain.add(
+    bound = [chain.sheet.created[other] for other in spec.bound_to if other in chain.sheet.created]
+    chain.sheet.created[spec.name] = chain.add(
         Create(
             entry=spec.name,
             spec=spec,
@@ -202,6 +196,7 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
             cause=decision.cause,
         ),
         *ready,
+        *bound,
     )
 
 
@@ -226,7 +221,7 @@ def _own(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
     if not ready and (image.local is None or not needs_owner_tag(image.local, tag)):
         return []
     exact = spec.image.with_digest(image.digest).familiar
-    step = Tag(spec.name, exact, tag, None, Cause(Why.IMAGE, "fetched by dockerup"))
+    step = Tag(spec.name, exact, tag, None, Cause(Why.FETCHED))
     return [chain.sheet.once(f"tag {tag}", f"image {exact}", step, ready)]
 
 
@@ -317,19 +312,17 @@ def _start_first(decision: Decision, chain: _Chain) -> bool:
 
 def _silence_olds(decision: Decision, chain: _Chain) -> None:
     """Stop what is replaced, so that the engine does not bring it back after a reboot."""
-    entry, cause = decision.spec.name, decision.cause
     for old in _standing(decision):
-        if old.detail is None:
-            chain.sheet.wanted.add(old.container_id)
-        elif old.detail.restart != "no":
-            chain.add(Adjust(entry, _existing(old), "no", None, None, old.detail.restart, cause))
+        _set_restart(decision, old, "no", chain)
         if old.running:
-            chain.add(Stop(entry, _existing(old), cause))
+            chain.add(Stop(decision.spec.name, _existing(old), decision.cause))
 
 
 def _remove_olds(decision: Decision, chain: _Chain) -> None:
+    name = decision.spec.name
     for old in _standing(decision):
-        chain.last(Remove(decision.spec.name, _existing(old), decision.cause))
+        called = _aside(name, "old") if old.name == name else old.name
+        chain.last(Remove(name, Existing(old.container_id, called), decision.cause))
 
 
 def _take_name(decision: Decision, chain: _Chain) -> None:

@@ -62,15 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    # Options may stand before or after the command; the ones after must not reset the ones before.
-    shared = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    _add_shared(shared)
     parser = argparse.ArgumentParser(
         "dockerup",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[shared],
+        parents=[_shared()],
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"dockerup {__version__}")
@@ -90,7 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         ("validate", "check configuration and user-data files, without an engine"),
         ("schema", "print the JSON Schema of the containers block"),
     ):
-        command = commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
+        command = commands.add_parser(
+            name, help=text, description=text, parents=[_shared()], allow_abbrev=False
+        )
         command.set_defaults(command=name)
         if name == "plan":
             command.add_argument(
@@ -104,7 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_shared(parser: argparse.ArgumentParser) -> None:
+def _shared() -> argparse.ArgumentParser:
+    """Return the options that may stand before or after a command; those after do not reset those before."""
+    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("--config", metavar="FILE", help=f"settings file (default {DEFAULT_CONFIG})")
     parser.add_argument("--cache", metavar="DIR", help=f"directory of conveniences (default {DEFAULT_CACHE})")
     for setting in SETTINGS.values():
@@ -114,6 +115,7 @@ def _add_shared(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say each step on stderr")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
+    return parser
 
 
 def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:

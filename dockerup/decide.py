@@ -15,7 +15,6 @@ from dockerup.definition import (
     Difference,
     definition_hash,
     differences,
-    differs_in_place_only,
 )
 from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
@@ -94,7 +93,6 @@ class Decision:
     keeper: Container | None = None
     olds: tuple[Container, ...] = ()
     bound: tuple[tuple[str, Target], ...] = ()
-    adjust: bool = False
     held: bool = False
     well: bool = True
 
@@ -219,7 +217,7 @@ def _decide(
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
     olds = _unique((*olds, *_replaced(keeper, host), *_in_the_way(spec, host)))
-    return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound, adjust=True)
+    return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound)
 
 
 def _running(
@@ -230,15 +228,18 @@ def _running(
     bound: tuple[tuple[str, Target], ...],
     host: Host,
 ) -> Decision:
-    stale = keeper.labels.get(labels.IN_PLACE_HASH) != definition_hash(spec.definition, Change.IN_PLACE)
     olds = _unique((*olds, *_replaced(keeper, host)))
     cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, image.doubt)
     if not olds and keeper.name != spec.name:
         cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
-    if keeper.health == "unhealthy" or keeper.state == "restarting":
-        said = "unhealthy" if keeper.health == "unhealthy" else f"restarting: {keeper.status}"
-        return Decision(spec, Cause(Why.CURRENT, said), image, keeper, olds, bound, stale, well=False)
-    return Decision(spec, cause, image, keeper, olds, bound, adjust=stale or bool(olds))
+    if keeper.health == "unhealthy":
+        return Decision(
+            spec, Cause(Why.UNWELL, "its health check fails"), image, keeper, olds, bound, well=False
+        )
+    if keeper.state == "restarting":
+        said = f"it keeps exiting with code {keeper.exit_code}"
+        return Decision(spec, Cause(Why.UNWELL, said), image, keeper, olds, bound, well=False)
+    return Decision(spec, cause, image, keeper, olds, bound)
 
 
 def _held(spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, cause: Cause) -> Decision:
@@ -317,12 +318,14 @@ def _newest(one: Container) -> tuple[int, bool, str]:
 
 
 def _same_definition(one: Container, spec: ContainerSpec) -> bool:
-    label = one.labels.get(labels.HASH, "")
-    if label.partition(":")[0] == str(SCHEME):
-        return label == definition_hash(spec.definition, Change.REPLACE)
-    # Another version of dockerup made it: its hash says nothing here, its definition does.
-    found = differences(one.labels.get(labels.DEFINITION, ""), spec.definition)
-    return found is None or differs_in_place_only(found)
+    hashes = {
+        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
+        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
+    }
+    if all(one.labels.get(key, "").partition(":")[0] == str(SCHEME) for key in hashes):
+        return all(one.labels[key] == value for key, value in hashes.items())
+    # Another version of dockerup made it: its hashes say nothing here, its definition does.
+    return not differences(one.labels.get(labels.DEFINITION, ""), spec.definition)
 
 
 def _same_image(one: Container, image: WantedImage) -> bool:

@@ -64,11 +64,6 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
     )
 
 
-def differs_in_place_only(found: tuple[Difference, ...]) -> bool:
-    """Tell whether every difference is one that the engine can make up for in the living container."""
-    return all(CONTAINER_KEYS[one.key.split(".")[0]].change is Change.IN_PLACE for one in found)
-
-
 def _difference(key: str, old: str | None, new: str | None) -> Difference:
     if key.startswith("env."):
         return Difference(key, "(hidden)" if old is not None else "", "(hidden)" if new is not None else "")

@@ -25,7 +25,7 @@ from dockerup.image import ImageRef
 from dockerup.problems import DockerupError
 from dockerup.registry import Login
 from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
-from dockerup.spec import DEFAULT_CPU_SHARES, Port
+from dockerup.spec import Port
 from dockerup.steps import Create
 
 CALL_TIMEOUT = 120  # seconds; a stop may take its container's whole stop time
@@ -96,11 +96,7 @@ class Engine:
             if error.status == 404:
                 return None
             raise
-        return Detail(
-            restart=(config.get("RestartPolicy") or {}).get("Name") or "no",
-            cpu_shares=config.get("CpuShares") or DEFAULT_CPU_SHARES,
-            memory=max(0, config.get("Memory") or 0),
-        )
+        return Detail(restart=(config.get("RestartPolicy") or {}).get("Name") or "no")
 
     def pull(self, image: ImageRef, login: Login | None, timeout: float) -> None:
         """Fetch an image, within `timeout` seconds."""
@@ -141,21 +137,10 @@ class Engine:
         with _told("create", step.name):
             return ContainerId(self._api.create_container_from_config(body, step.name)["Id"])
 
-    def adjust(
-        self, container_id: ContainerId, restart: str | None, cpu_shares: int | None, memory: int | None
-    ) -> None:
-        """Change a living container; None leaves a value alone, memory 0 takes its limit away."""
-        change: dict[str, Any] = {}
-        if restart is not None:
-            change["RestartPolicy"] = {"Name": restart, "MaximumRetryCount": 0}
-        if cpu_shares is not None:
-            change["CpuShares"] = cpu_shares
-        if memory is not None:
-            # The engine asks for both, and makes swap twice the memory itself only when it creates.
-            change.update({"Memory": memory or -1, "MemorySwap": memory * 2 or -1})
+    def set_restart(self, container_id: ContainerId, restart: str) -> None:
+        """Change the restart policy of a container."""
         with _told("update", container_id[:12]):
-            url = self._url(f"/containers/{container_id}/update")
-            _raise_for(self._api.post(url, json=change, timeout=CALL_TIMEOUT), f"update {container_id[:12]}")
+            self._api.update_container(container_id, restart_policy={"Name": restart, "MaximumRetryCount": 0})
 
     def stop(self, container_id: ContainerId) -> None:
         """Stop a container within its own stop time, and then kill it."""
@@ -211,7 +196,7 @@ def container_from(raw: Mapping[str, Any]) -> Container:
     status = str(raw.get("Status", ""))
     # A linked container is listed under its links' names too: "/web/db".
     names = [name[1:] for name in raw.get("Names") or [] if name.count("/") == 1]
-    exited = re.match(r"Exited \((\d+)\)", status)
+    exited = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
     health = re.search(r"\((?:health: )?(starting|healthy|unhealthy)\)", status)
     return Container(
         container_id=ContainerId(raw["Id"]),

@@ -21,7 +21,6 @@ from dockerup.image import ImageRef
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, ImageId
 from dockerup.steps import (
-    Adjust,
     Create,
     Existing,
     Node,
@@ -31,6 +30,7 @@ from dockerup.steps import (
     Remove,
     RemoveImage,
     Rename,
+    SetRestart,
     Signal,
     Start,
     Step,
@@ -48,9 +48,7 @@ class Verbs(Protocol):
     def image_id(self, name: str) -> ImageId | None: ...
     def tag(self, source: str, tag: str) -> None: ...
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
-    def adjust(
-        self, container_id: ContainerId, restart: str | None, cpu_shares: int | None, memory: int | None
-    ) -> None: ...
+    def set_restart(self, container_id: ContainerId, restart: str) -> None: ...
     def stop(self, container_id: ContainerId) -> None: ...
     def start(self, container_id: ContainerId) -> None: ...
     def unpause(self, container_id: ContainerId) -> None: ...
@@ -153,6 +151,10 @@ class _Execution:
             return Result(node, Outcome.REFUSED, str(refused), time.monotonic() - began)
         except DockerupError as error:
             return Result(node, Outcome.FAILED, str(error), time.monotonic() - began)
+        except Exception as fault:
+            # A fault of dockerup's own in one step must not leave the others' replacements half done.
+            LOG.exception("%s: %s", node.step.entry, node.step)
+            return Result(node, Outcome.FAILED, f"a fault in dockerup: {fault!r}", time.monotonic() - began)
         LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
         return Result(node, Outcome.DONE, "", time.monotonic() - began)
 
@@ -181,8 +183,8 @@ class _Execution:
             engine.tag(step.source, step.tag)
         elif isinstance(step, Create):
             self._create(step)
-        elif isinstance(step, Adjust):
-            engine.adjust(self._id(step.target), step.restart, step.cpu_shares, step.memory)
+        elif isinstance(step, SetRestart):
+            engine.set_restart(self._id(step.target), step.restart)
         elif isinstance(step, Stop):
             _unless_gone(lambda: engine.stop(self._id(step.target)))
         elif isinstance(step, Rename):
@@ -201,8 +203,8 @@ class _Execution:
         engine = self._engine
         if isinstance(step, Create):
             engine.remove(self._created.pop(step.entry))
-        elif isinstance(step, Adjust) and step.restart is not None:
-            engine.adjust(self._id(step.target), step.previous_restart, None, None)
+        elif isinstance(step, SetRestart):
+            engine.set_restart(self._id(step.target), step.previous)
         elif isinstance(step, Stop):
             engine.start(self._id(step.target))
         elif isinstance(step, Rename):

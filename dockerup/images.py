@@ -147,7 +147,10 @@ def unused_names(
 def _lost_names(image: Image, gone: Collection[str], *, everything: bool) -> tuple[str, ...]:
     kept = tuple(tag for tag in image.tags if tag not in gone)
     lost = tuple(tag for tag in image.tags if tag in gone)
-    if everything and not any(is_owner_tag(tag) for tag in kept):
+    if any(is_owner_tag(tag) for tag in kept) or not (lost or everything):
+        return lost
+    # What was fetched is tagged with the name it was fetched under; any other name is a person's.
+    fetched_as = {name.partition("@")[0] for name in image.digests}
+    if everything or all(tag.rpartition(":")[0] in fetched_as for tag in kept):
         return (*lost, *kept, *image.digests) or (image.image_id,)
-    # The engine drops an image's digests with its last tag only within one repository.
-    return (*lost, *image.digests) if lost and not kept else lost
+    return lost

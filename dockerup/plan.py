@@ -33,7 +33,6 @@ from dockerup.images import is_owner_tag, owner_repository, owner_tag, supersede
 from dockerup.labels import generation
 from dockerup.snapshot import Container, Image, ImageId, Snapshot
 from dockerup.steps import (
-    Adjust,
     Cause,
     Existing,
     Phase,
@@ -41,10 +40,10 @@ from dockerup.steps import (
     Remove,
     RemoveImage,
     Rename,
+    SetRestart,
     Start,
     Stop,
     Tag,
-    Target,
     Why,
 )
 
@@ -139,9 +138,11 @@ def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet)
         if one.container_id in removed:
             users.setdefault(one.image_id, []).append(removed[one.container_id])
     gone = _gone_tags(images, host, decisions)
+    before = {image_id: tuple(numbers) for image_id, numbers in users.items()}
     for name, image_id in unused_names(images, gone, used, everything=host.policy.prune == "all"):
         step = RemoveImage("images", name, Cause(Why.UNUSED))
-        sheet.add(f"image {image_id}", step, users.get(image_id, ()), Phase.CLEAN_UP)
+        after = before.get(image_id, ())
+        before[image_id] = (sheet.add(f"image {image_id}", step, after, Phase.CLEAN_UP),)
 
 
 def _gone_tags(images: Sequence[Image], host: Host, decisions: Mapping[str, Decision]) -> set[str]:
@@ -171,9 +172,9 @@ def _notes(host: Host) -> list[str]:
 def check(plan: Plan, host: Host) -> None:
     """Raise PlanError when a plan would break a promise, before anything of it is done."""
     by_id = {one.container_id: one for one in host.observed.containers}
-    stopped: set[Target] = set()
+    stopped: set[str] = set()
     touching = (
-        node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, Adjust, Start))
+        node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Start))
     )
     for step in touching:
         if not isinstance(step.target, Existing):
@@ -184,6 +185,6 @@ def check(plan: Plan, host: Host) -> None:
         if entry_of(one) not in host.listed and not host.desired.complete:
             raise PlanError(f"{step}, though the list is not whole")
         if isinstance(step, Stop):
-            stopped.add(step.target)
-        if isinstance(step, Remove) and one.running and step.target not in stopped:
+            stopped.add(one.container_id)
+        if isinstance(step, Remove) and one.running and one.container_id not in stopped:
             raise PlanError(f"{step}, though it runs")

@@ -36,6 +36,7 @@ MANIFEST_TYPES = (
 MOST_MANIFEST_BYTES = 4 << 20
 MOST_TOKEN_BYTES = 1 << 20
 
+_DEFAULT_TIMEOUTS = Timeouts()
 _NO_HEAD = {400, 405, 501}
 _CHALLENGE_WORD = re.compile(r'([A-Za-z][\w-]*)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?')
 
@@ -71,7 +72,7 @@ def check(
     *,
     concurrency: int = 8,
     login_for: LoginFor = no_login,
-    timeouts: Timeouts = Timeouts(),  # frozen
+    timeouts: Timeouts = _DEFAULT_TIMEOUTS,
 ) -> dict[ImageRef, Answer]:
     """Return for each reference which digest its registry has for it now; never raises.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Any
 
 from dockerup.decide import Decision, complete, failed
@@ -13,17 +14,21 @@ from dockerup.images import LocalImages
 from dockerup.problems import Problem
 from dockerup.snapshot import Container, Snapshot
 from dockerup.steps import (
-    Adjust,
     Create,
     Keep,
     Node,
     Phase,
     Plan,
+    Pull,
     Remove,
     RemoveImage,
     Rename,
+    SetRestart,
     Start,
+    Step,
+    Tag,
     Why,
+    short_image,
 )
 
 CONVERGED, NOT_AS_LISTED, BAD_INPUT = 0, 1, 2
@@ -116,21 +121,27 @@ def _kind(node: Node) -> str:
 def _change(parts: Sequence[Result]) -> Change | None:
     outcomes = {part.outcome for part in parts}
     wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
-    first = next(
-        (part for part in parts if part.node.step.cause.why is not Why.LEFT_OVER), parts[0]
-    ).node.step
-    action, subject = _action([part.node for part in parts]), first.entry
-    if isinstance(first, RemoveImage):
-        subject = first.image
+    main = _main_step([part.node.step for part in parts])
+    action, subject = _action([part.node for part in parts]), main.entry
+    if isinstance(main, RemoveImage):
+        subject = f"image {short_image(main.image)}"
     if wrong:
         way_back = "" if Outcome.UNDONE not in outcomes else "; what ran before runs again"
         stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]
         if stuck:
             way_back = f"; not everything could be undone: {stuck[0].node.step}: {stuck[0].text}"
-        return Change(subject, f"not {action}", str(first.cause), f"{wrong[0].text}{way_back}")
+        return Change(subject, f"not {action}", str(main.cause), f"{wrong[0].text}{way_back}")
     if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
         return None
-    return Change(subject, action, str(first.cause))
+    return Change(subject, action, str(main.cause))
+
+
+def _main_step(steps: Sequence[Step]) -> Step:
+    """Return the step that tells best why anything was done: not the clearing up, nor the fetching."""
+    telling = [step for step in steps if step.cause.why is not Why.LEFT_OVER]
+    acting = [step for step in telling if not isinstance(step, (Pull, Tag))]
+    images = [step for step in steps if isinstance(step, RemoveImage)]
+    return [*images[-1:], *acting, *telling, *steps][0]
 
 
 def _action(nodes: Iterable[Node]) -> str:
@@ -143,7 +154,7 @@ def _action(nodes: Iterable[Node]) -> str:
         (Start, "started"),
         (Remove, "removed"),
         (Rename, "renamed"),
-        (Adjust, "changed in place"),
+        (SetRestart, "changed"),
         (RemoveImage, "removed"),
     ):
         if any(isinstance(step, kind) for step in steps):
@@ -194,6 +205,8 @@ def _state(decision: Decision, one: Container | None) -> tuple[str, bool]:
         return "failed", False
     if decision.starts:
         return "pending", False
+    if one.state == "restarting":
+        return one.state, False
     return ("starting" if one.health == "starting" else "running"), decision.well
 
 
@@ -205,16 +218,11 @@ def _ports(one: Container) -> str:
 def plan_text(plan: Plan) -> str:
     """Return a plan as a person reads it: for each entry what happens and why, then the steps."""
     lines: list[str] = []
-    heading = ""
-    for node in plan.nodes:
-        new = f"{node.step.entry}: {node.step.cause}"
-        if isinstance(node.step, Keep):
-            lines.append(f"  {node.step.entry}: {node.step.cause}")
-            continue
-        if new != heading:
-            lines.append(f"{'-' if node.phase else '~'} {new}")
-            heading = new
-        lines.append(f"      {node.step}")
+    for (subject, phase), nodes in groupby(plan.nodes, key=lambda node: (node.step.entry, node.phase)):
+        steps = [node.step for node in nodes]
+        sign = " " if isinstance(steps[0], Keep) else "-" if phase is not Phase.CONVERGE else "~"
+        lines.append(f"{sign} {subject}: {_main_step(steps).cause}")
+        lines += [f"      {step}" for step in steps if not isinstance(step, Keep)]
     count = len({node.step.entry for node in plan.changes})
     lines.append(f"{count} to change." if count else "Nothing to do.")
     return "\n".join(lines)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
-from dockerup.spec import DEFAULT_CPU_SHARES, Port
+from dockerup.spec import Port
 
 ContainerId = NewType("ContainerId", str)
 ImageId = NewType("ImageId", str)
@@ -14,14 +14,9 @@ ImageId = NewType("ImageId", str)
 
 @dataclass(frozen=True)
 class Detail:
-    """What only an inspection of one container tells. Asked for few: see `Plan.wanted`.
-
-    `memory` is in bytes, 0 without a limit.
-    """
+    """What only an inspection of one container tells. Asked for few: see `Plan.wanted`."""
 
     restart: str
-    cpu_shares: int = DEFAULT_CPU_SHARES
-    memory: int = 0
 
 
 @dataclass(frozen=True)
@@ -42,7 +37,7 @@ class Container:
     """One container as the engine's list shows it.
 
     `image` is the reference it was made from as far as it still means that image, else the image's id.
-    `exit_code` is None while it runs or was never started. `health` is "" where nothing checks it, else
+    `exit_code` is None while it runs or before it ever did. `health` is "" where nothing checks it, else
     "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `ports` are the
     published ones of a running container.
     """

@@ -18,8 +18,6 @@ from dockerup.kinds import Refused, refuse
 from dockerup.problems import Origin, Problem
 from dockerup.sources.result import Item
 
-DEFAULT_CPU_SHARES = 1024  # the engine's, for a container that says nothing
-
 
 @dataclass(frozen=True)
 class Port:
@@ -102,16 +100,6 @@ class ContainerSpec:
     def restart(self) -> str:
         """The engine's restart policy: `always`, `unless-stopped`, `on-failure` or `no`."""
         return str(self.definition.get("restart", "always"))
-
-    @property
-    def cpu_shares(self) -> int:
-        """CPU shares."""
-        return int(self.definition.get("cpu", DEFAULT_CPU_SHARES))
-
-    @property
-    def memory(self) -> int:
-        """Most memory in bytes; 0 is no limit."""
-        return int(self.definition.get("memory", 0))
 
     @property
     def signals(self) -> Mapping[str, str]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import enum
+import re
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -35,6 +36,8 @@ class Why(enum.Enum):
     LEFT_OVER = "left over from a replacement"
     ORPHAN = "no longer listed"
     UNMANAGED = "not started by dockerup"
+    FETCHED = "fetched by dockerup"
+    UNWELL = "runs, but not well"
     UNUSED = "no longer used"
     SOURCE_BROKEN = "its source cannot be read"
     HELD_BACK = "held back"
@@ -78,6 +81,11 @@ class Created:
 Target = Union[Existing, Created]
 
 
+def short_image(name: str) -> str:
+    """Return an image's name with its digest cut to what people compare."""
+    return re.sub(r"(sha256:[0-9a-f]{12})[0-9a-f]{52}", r"\1", name)
+
+
 @dataclass(frozen=True)
 class Keep:
     """Nothing is done for an entry; `well` is whether that is how it should be."""
@@ -99,7 +107,7 @@ class Pull:
     cause: Cause
 
     def __str__(self) -> str:
-        return f"pull {self.image.familiar}"
+        return f"pull {short_image(self.image.familiar)}"
 
 
 @dataclass(frozen=True)
@@ -113,7 +121,7 @@ class Tag:
     cause: Cause
 
     def __str__(self) -> str:
-        return f"tag {self.source} as {self.tag}"
+        return f"tag {short_image(self.source)} as {self.tag}"
 
 
 @dataclass(frozen=True)
@@ -140,21 +148,17 @@ class Create:
 
 
 @dataclass(frozen=True)
-class Adjust:
-    """Change in a living container what the engine can change there. None leaves a value alone."""
+class SetRestart:
+    """Change the restart policy of a container; `previous` is the one that it has."""
 
     entry: str
     target: Target
-    restart: str | None
-    cpu_shares: int | None
-    memory: int | None
-    previous_restart: str
+    restart: str
+    previous: str
     cause: Cause
 
     def __str__(self) -> str:
-        values = {"restart": self.restart, "cpu": self.cpu_shares, "memory": self.memory}
-        said = " ".join(f"{key}={value}" for key, value in values.items() if value is not None)
-        return f"adjust {self.target} {said}"
+        return f"set restart={self.restart} on {self.target}"
 
 
 @dataclass(frozen=True)
@@ -230,10 +234,10 @@ class RemoveImage:
     cause: Cause
 
     def __str__(self) -> str:
-        return f"remove image {self.image}"
+        return f"remove image {short_image(self.image)}"
 
 
-Step = Union[Keep, Pull, Tag, Create, Adjust, Stop, Rename, Start, Signal, Remove, RemoveImage]
+Step = Union[Keep, Pull, Tag, Create, SetRestart, Stop, Rename, Start, Signal, Remove, RemoveImage]
 
 
 class Phase(enum.IntEnum):

@@ -1,0 +1,126 @@
+"""Servers on loopback that do what a registry may do, and keep what they were asked."""
+
+from __future__ import annotations
+
+import functools
+import ssl
+import threading
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Callable
+from urllib.parse import parse_qs, urlsplit
+
+from dockerup.image import ImageRef, Unknown, parse_reference
+from dockerup.registry import Login, check
+
+LOGIN = Login("ada", "pa:ss wörd")
+SHA = "sha256:" + "ab" * 32
+
+
+def reason(ref: ImageRef, **more: Any) -> str:
+    answer = check([ref], **more)[ref]
+    assert isinstance(answer, Unknown), answer
+    assert LOGIN.password not in answer.reason
+    return answer.reason
+
+
+@dataclass
+class Request:
+    method: str
+    path: str
+    headers: Mapping[str, str]
+
+    @property
+    def query(self) -> dict[str, list[str]]:
+        return parse_qs(urlsplit(self.path).query)
+
+
+@dataclass
+class Reply:
+    """A status, headers and a body."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+DIGEST = Reply(headers={"Docker-Content-Digest": SHA})
+Answering = Callable[[Request], Reply]
+
+
+class Site:
+    """A server on 127.0.0.1 that answers by a function, and keeps what it was asked."""
+
+    def __init__(self, answer: Answering | Reply, certificate: Path | None = None) -> None:
+        self.answer: Answering = (lambda _request: answer) if isinstance(answer, Reply) else answer
+        self.requests: list[Request] = []
+        self.connections = 0
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Handler, self))
+        self._server.handle_error = lambda *_arguments: None  # type: ignore[method-assign]  # TLS tried on plain HTTP
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
+        self.port = self._server.server_address[1]
+        self.host = f"127.0.0.1:{self.port}"
+        self.url = f"{self.scheme}://{self.host}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True)
+
+    def __enter__(self) -> Site:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def ref(self, name: str = "app") -> ImageRef:
+        return parse_reference(f"{self.host}/{name}:1")
+
+    @property
+    def authorizations(self) -> list[str | None]:
+        return [request.headers.get("authorization") for request in self.requests]
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    timeout = 5
+
+    def __init__(self, site: Site, *arguments: Any) -> None:
+        self.site = site
+        super().__init__(*arguments)
+
+    def setup(self) -> None:
+        super().setup()
+        self.site.connections += 1
+
+    def do_HEAD(self) -> None:
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        request = Request(self.command, self.path, headers)
+        self.site.requests.append(request)
+        reply = self.site.answer(request)
+        self.send_response(reply.status)
+        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(reply.body)
+
+    do_GET = do_CONNECT = do_HEAD  # noqa: N815  # http.server's names
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+def basic(login: Login) -> str:
+    return f"Basic {b64encode(f'{login.username}:{login.password}'.encode()).decode()}"
+
+
+def wants_basic(then: Reply) -> Answering:
+    refusal = Reply(401, {"WWW-Authenticate": 'Basic realm="x"'})
+    return lambda request: then if "authorization" in request.headers else refusal
