@@ -237,8 +237,8 @@ def _running(
             spec, Cause(Why.UNWELL, "its health check fails"), image, keeper, olds, bound, well=False
         )
     if keeper.state == "restarting":
-        said = f"it keeps exiting with code {keeper.exit_code}"
-        return Decision(spec, Cause(Why.UNWELL, said), image, keeper, olds, bound, well=False)
+        unwell = Cause(Why.UNWELL, f"it keeps exiting with code {keeper.exit_code}")
+        return Decision(spec, unwell, image, keeper, olds, bound, well=False)
     return Decision(spec, cause, image, keeper, olds, bound)
 
 

@@ -18,9 +18,9 @@ from dockerup.problems import Origin
 MIB = 1 << 20
 LEAST_MEMORY = 6 * MIB  # the engine's own minimum
 NAME = r"(?![\s\S]*\.dockerup-(?:new|old|failed)$)[a-zA-Z0-9][a-zA-Z0-9_.-]+"
-_PORT = r"(?:[1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
+_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _PATH = r"/[^\0:]*"  # the engine's syntax of binds leaves no room for a colon
-_SIGNAL = r"(?:SIG)?[A-Z][A-Z0-9+-]{1,9}|[1-9]\d?"
+_SIGNAL = r"(?:SIG)?[A-Z][A-Z0-9+-]{1,9}|[1-9][0-9]?"
 _NETWORK = rf"container:{NAME}|[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _UNITS = {"": 1, "b": 1, "k": 1 << 10, "m": MIB, "g": 1 << 30, "t": 1 << 40}
 
@@ -45,7 +45,7 @@ def _network(text: str, _origin: Origin) -> str:
 
 
 def _bytes(value: Any, origin: Origin) -> int:
-    found = re.fullmatch(r"(\d+)(\.\d+)?([bkmgt]?)(?:i?b)?", str(value).lower())
+    found = re.fullmatch(r"([0-9]+)(\.[0-9]+)?([bkmgt]?)(?:i?b)?", str(value).lower())
     whole, fraction, unit = found.groups() if found else ("0", None, "")
     size = int(whole) * _UNITS[unit] + int(float(fraction or 0) * _UNITS[unit])
     if not unit and size < LEAST_MEMORY:
@@ -55,16 +55,21 @@ def _bytes(value: Any, origin: Origin) -> int:
     return size
 
 
+_MEMORY_NUMBER = {"type": "integer", "minimum": 1, "maximum": (1 << 63) - 1}
+
+
 def _memory() -> Kind:
     says = 'an amount of memory: "512m", "2g", or a number of bytes'
-    suffixed = kinds.text(says, r"\d{1,15}(?:\.\d{1,3})?(?:[bB]|[kKmMgGtT](?:[iI]?[bB])?)|[1-9]\d{0,17}")
+    suffixed = kinds.text(
+        says, r"[0-9]{1,15}(?:\.[0-9]{1,3})?(?:[bB]|[kKmMgGtT](?:[iI]?[bB])?)|[1-9][0-9]{0,17}"
+    )
 
     def read(value: Any, origin: Origin) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
             return _bytes(suffixed.read(value, origin), origin)
-        return _bytes(value, origin) if value > 0 else suffixed.read(value, origin)
+        return _bytes(value, origin) if 0 < value < 1 << 63 else suffixed.read(value, origin)
 
-    return Kind(says, read, {"anyOf": [{"type": "integer", "minimum": 1}, suffixed.schema]})
+    return Kind(says, read, {"anyOf": [_MEMORY_NUMBER, suffixed.schema]})
 
 
 def _host_ip(text: str, origin: Origin) -> str:
@@ -204,7 +209,9 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
     ),
     "cpu": _row(
         kinds.whole_number(
-            2, 262144, r"[2-9]|[1-9]\d{1,4}|1\d{5}|2[0-5]\d{4}|26[01]\d{3}|262(?:0\d\d|1[0-3]\d|14[0-4])"
+            2,
+            262144,
+            r"[2-9]|[1-9][0-9]{1,4}|1[0-9]{5}|2[0-5][0-9]{4}|26[01][0-9]{3}|262(?:0[0-9][0-9]|1[0-3][0-9]|14[0-4])",
         ),
         "CPU shares, against 1024 of a container that says nothing",
         Change.IN_PLACE,

@@ -18,6 +18,9 @@ from dockerup.problems import Origin, Problem, instead
 
 Reader = Callable[[Any, Origin], Any]
 
+# Past 64 bits no number means anything here, and past 4300 digits Python refuses to write one out.
+_LEAST_INTEGER, _MOST_INTEGER = -(1 << 63), (1 << 64) - 1
+
 
 class Refused(Exception):  # noqa: N818  # control flow inside the parser, never seen by a caller of it
     """A value cannot be used; `problems` says all that is wrong with it."""
@@ -77,7 +80,15 @@ def _type_words(value: object) -> str:
         return str(value).lower()
     if isinstance(value, Mapping):
         return "an object"
-    return "a list" if isinstance(value, list) else str(value)
+    if isinstance(value, list):
+        return "a list"
+    if isinstance(value, int) and not _LEAST_INTEGER <= value <= _MOST_INTEGER:
+        return "a number past all bounds"
+    return str(value)
+
+
+def _step(key: object) -> str:
+    return key if isinstance(key, str) else show(key)
 
 
 def _expected(value: object, origin: Origin, says: str) -> NoReturn:
@@ -111,13 +122,14 @@ def secret(says: str) -> Kind:
     def read(value: Any, origin: Origin) -> str:
         if isinstance(value, bool):
             return str(value).lower()
-        if isinstance(value, (str, int)) and "\0" not in str(value):
+        if isinstance(value, str) and "\0" not in value:
+            return value
+        if isinstance(value, int) and _LEAST_INTEGER <= value <= _MOST_INTEGER:
             return str(value)
         refuse(origin, f"the value is not {says}", "Put it in quotes, so that it stays what you typed.")
 
-    return Kind(
-        says, read, {"anyOf": [{"type": ["integer", "boolean"]}, {"type": "string", "pattern": _NO_NUL}]}
-    )
+    number = {"type": "integer", "minimum": _LEAST_INTEGER, "maximum": _MOST_INTEGER}
+    return Kind(says, read, {"anyOf": [number, {"type": "boolean"}, {"type": "string", "pattern": _NO_NUL}]})
 
 
 def whole_number(least: int, most: int, pattern: str) -> Kind:
@@ -170,7 +182,7 @@ def choice(words: Mapping[Any, str]) -> Kind:
         for word, meant in words.items():
             if value == word and isinstance(value, bool) == isinstance(word, bool):
                 return meant
-        refuse(origin, f"{show(value)} is not {says}", instead(str(value), canonical))
+        refuse(origin, f"{show(value)} is not {says}", instead(_step(value), canonical))
 
     return Kind(says, read, {"enum": list(words)})
 
@@ -219,7 +231,7 @@ def map_of(kind: Kind, says: str, key_says: str, key_pattern: str) -> Kind:
     def read(value: Any, origin: Origin) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             _expected(value, origin, says)
-        pairs = gather(partial(read_one, k, v, origin.at(str(k))) for k, v in value.items())
+        pairs = gather(partial(read_one, k, v, origin.at(_step(k))) for k, v in value.items())
         return dict(sorted(pairs))
 
     schema = {
@@ -235,7 +247,7 @@ def object_of(keys: Mapping[str, Key], says: str) -> Kind:
 
     def read_one(key: Any, value: Any, origin: Origin) -> tuple[str, Any]:
         if key not in keys:
-            refuse(origin, f"there is no key {show(key)} here", instead(str(key), keys))
+            refuse(origin, f"there is no key {show(key)} here", instead(_step(key), keys))
         return key, keys[key].kind.read(value, origin)
 
     def missing(key: str, origin: Origin) -> NoReturn:
@@ -246,7 +258,7 @@ def object_of(keys: Mapping[str, Key], says: str) -> Kind:
             _expected(value, origin, says)
         absent = [key for key, row in keys.items() if row.required and key not in value]
         readings: list[Callable[[], Any]] = [partial(missing, k, origin) for k in absent]
-        readings += [partial(read_one, k, v, origin.at(str(k))) for k, v in value.items()]
+        readings += [partial(read_one, k, v, origin.at(_step(k))) for k, v in value.items()]
         return dict(sorted(gather(readings)))
 
     schema = {
