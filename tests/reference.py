@@ -1,0 +1,136 @@
+"""The reference tables in README.md: `python -m tests.reference` writes them anew from the product's tables.
+
+Each table stands between two comments, `<!-- NAME: ... -->` and `<!-- end of NAME -->`; all else is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dockerup.keys import CONTAINER_KEYS, Change, ContainerKey
+from dockerup.problems import InvalidInputError
+from dockerup.settings import SETTINGS, Setting, read_settings
+
+README = Path(__file__).resolve().parents[1] / "README.md"
+COMMAND = "python -m tests.reference"
+
+# What the engine could change in place gets a new container too, as long as no step updates a living one.
+_MAKES = {Change.REPLACE: "a new container", Change.IN_PLACE: "a new container", Change.NOTHING: "nothing"}
+
+
+class MarkerError(Exception):
+    """The document has no place for a table; the text says which comments are missing."""
+
+
+def settings_table() -> str:
+    """Return the table of settings, one row a key, in Markdown."""
+    rows = (
+        (f"`{setting.key}`", _flags(setting), _value(setting.key), _default(setting.default), setting.help)
+        for setting in SETTINGS.values()
+    )
+    return _table(("key", "flag", "value", "default", "meaning"), rows)
+
+
+def container_table() -> str:
+    """Return the table of a container's keys and those inside of them, in Markdown."""
+    rows = (row for name, key in CONTAINER_KEYS.items() for row in _container_rows(name, key))
+    return _table(("key", "value", "meaning", "a change makes"), rows)
+
+
+def in_step(text: str) -> str:
+    """Return a document with its tables made anew. Raises MarkerError when one has no place in it."""
+    for name, table in (("settings", settings_table()), ("container keys", container_table())):
+        text = _with_table(text, name, table)
+    return text
+
+
+def _with_table(text: str, name: str, table: str) -> str:
+    begin, end = f"<!-- {name}: written by `{COMMAND}` -->", f"<!-- end of {name} -->"
+    before, found_begin, rest = text.partition(begin)
+    _old, found_end, after = rest.partition(end)
+    if not found_begin or not found_end:
+        raise MarkerError(f"the document has not both lines: {begin} and, below it, {end}")
+    return f"{before}{begin}\n\n{table}\n{end}{after}"
+
+
+def _flags(setting: Setting) -> str:
+    if not setting.flag:
+        return ""
+    name = setting.key.replace("_", "-")
+    return f"`--{name}`, `--no-{name}`" if isinstance(setting.default, bool) else f"`--{name}`"
+
+
+def _value(key: str) -> str:
+    """Return what a setting's value may be, in the words of the message that refuses another one."""
+    if isinstance(SETTINGS[key].default, tuple):
+        return "words, with commas or spaces between them"
+    try:
+        read_settings("", "", {key: "\0"})
+    except InvalidInputError as error:
+        return error.problems[0].fix[len("Write ") : -len(".")]
+    return "text"
+
+
+def _default(value: object) -> str:
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value}`" if value not in {"", ()} else ""
+
+
+def _container_rows(name: str, key: ContainerKey) -> Iterator[Sequence[str]]:
+    required = ", required" if key.key.required else ""
+    value = f"{key.key.kind.says}{required}"
+    makes = "another entry" if name == "name" else _MAKES[key.change]
+    yield f"`{name}`", value, key.key.help, makes
+    yield from _inner_rows(name, key.key.kind.schema)
+
+
+def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]:
+    """Yield a row for each key of the objects that a key holds, as its schema tells them."""
+    if "items" in schema:
+        path, schema = f"{path}[]", schema["items"]
+    for name, inner in schema.get("properties", {}).items():
+        required = ", required" if name in schema["required"] else ""
+        yield f"`{path}.{name}`", f"{_words(inner)}{required}", inner["description"], ""
+        yield from _inner_rows(f"{path}.{name}", inner)
+
+
+def _words(schema: Mapping[str, Any]) -> str:
+    """Return in words what a schema allows."""
+    if "anyOf" in schema:  # a number may also be written as a string of digits
+        return _words(schema["anyOf"][0])
+    if "enum" in schema:
+        choices = schema["enum"]
+        return "true or false" if True in choices else f"one of: {', '.join(map(str, choices))}"
+    if "minimum" in schema and "maximum" in schema:
+        return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+    return {"object": "an object", "array": "a list", "string": "a string"}[schema["type"]]
+
+
+def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heading, ["---"] * len(heading), *rows]
+    return "".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Write the tables into README.md; with --check only say whether they are in step (exit code 0 or 1)."""
+    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the reference tables into README.md.")
+    parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when it would")
+    options = parser.parse_args(arguments)
+    text = README.read_text(encoding="utf-8")
+    made = in_step(text)
+    if made == text:
+        return 0
+    if options.check:
+        print(f"README.md is not in step with the tables in dockerup/. Run: {COMMAND}", file=sys.stderr)
+        return 1
+    README.write_text(made, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

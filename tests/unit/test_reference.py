@@ -1,0 +1,141 @@
+"""What README.md tells is what the product has: tables, options, commands, examples and files."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dockerup import cli
+from dockerup.keys import CONTAINER_KEYS
+from dockerup.problems import Origin
+from dockerup.settings import SETTINGS, read_settings
+from dockerup.sources.result import Item
+from dockerup.spec import parse
+from tests import reference
+
+ROOT = reference.README.parent
+README = reference.README.read_text(encoding="utf-8")
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+
+
+def fenced(language: str, text: str = README) -> list[str]:
+    """Return the code blocks of a language; those with another one have another first line."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def options_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, bool]]:
+    """Yield each option, and each command with False beside it, of a parser and its commands."""
+    for action in parser._actions:
+        yield from ((option, True) for option in action.option_strings)
+        if isinstance(action, argparse._SubParsersAction):
+            for name, inner in action.choices.items():
+                yield name, False
+                yield from options_of(inner)
+
+
+def code_words() -> set[str]:
+    """Return the words that README has between backticks, outside of code blocks."""
+    text = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    return {word.strip(",") for code in re.findall(r"`([^`]+)`", text) for word in code.split()}
+
+
+def test_tables_in_readme_are_in_step_with_the_code() -> None:
+    assert reference.in_step(README) == README, f"run: {reference.COMMAND}"
+
+
+def test_check_tells_a_table_that_is_out_of_step_and_leaves_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stale = README.replace("| `keep_images` |", "| `keep_pictures` |")
+    copy = tmp_path / "README.md"
+    copy.write_text(stale, encoding="utf-8")
+    monkeypatch.setattr(reference, "README", copy)
+
+    assert reference.main(["--check"]) == 1
+    assert reference.COMMAND in capsys.readouterr().err
+    assert copy.read_text(encoding="utf-8") == stale
+    assert reference.main([]) == 0
+    assert copy.read_text(encoding="utf-8") == README
+    assert reference.main(["--check"]) == 0
+
+
+def test_document_without_a_place_for_a_table_is_refused() -> None:
+    with pytest.raises(reference.MarkerError, match="end of settings"):
+        reference.in_step(README.replace("<!-- end of settings -->", ""))
+
+
+def test_tables_have_a_row_for_every_setting_and_key_and_for_those_inside() -> None:
+    for key in SETTINGS:
+        assert f"\n| `{key}` | " in reference.settings_table()
+    table = reference.container_table()
+    inner = ("portMappings[].hostPort", "volumes[].from", "update.pull")
+    for key in (*CONTAINER_KEYS, *inner):
+        assert f"\n| `{key}` | " in table
+
+
+def test_table_tells_which_values_a_setting_takes() -> None:
+    table = reference.settings_table()
+    assert "\n| `unmanaged` | `--unmanaged` | one of: remove, keep | `remove` |" in table
+    assert "\n| `interval` | `--interval` | a whole number from 1 to 86400 | `60` |" in table
+
+
+def test_password_has_no_flag_in_the_table() -> None:
+    assert "\n| `password` |  | text |  |" in reference.settings_table()
+
+
+def test_readme_names_every_option_and_command() -> None:
+    words = {word for word, _ in options_of(cli._parser())}
+    assert {"--config", "--no-aws", "plan", "--detailed-exitcode"} <= words
+    assert sorted(words - code_words()) == []
+
+
+def test_readme_shows_no_option_that_there_is_not() -> None:
+    known = {word for word, is_option in options_of(cli._parser()) if is_option}
+    shown = "\n".join(block for language in ("sh", "console", "crontab") for block in fenced(language))
+    commands = re.findall(r"^(?:[#$@*].*[ /])?dockerup (.*)$", shown, re.MULTILINE)
+    used = {word for command in commands for word in command.split() if word.startswith("--")}
+    assert "--config" in used
+    assert used <= known
+
+
+@pytest.mark.parametrize("text", [*fenced("json"), *fenced("yaml")])
+def test_containers_in_readme_are_accepted(text: str) -> None:
+    value: Any = yaml.safe_load(text)
+    containers = value.get("containers", [value])
+    parsed = parse([Item(one, Origin("README.md")) for one in containers], "confdir")
+    assert not parsed.problems
+    assert len(parsed.specs) == len(containers)
+
+
+@pytest.mark.parametrize("text", fenced("json"))
+def test_json_in_readme_is_json(text: str) -> None:
+    assert json.loads(text)
+
+
+def test_settings_file_in_readme_is_accepted() -> None:
+    (text,) = re.findall(r"dockerup\.conf <<'END'\n(.*?)^END$", README, re.MULTILINE | re.DOTALL)
+    assert read_settings(text, "README.md", {}).unmanaged == "keep"
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_files_that_documents_name_are_there(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:dockerup|tests)/[\w/.-]*)`", text))
+    named |= set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text))
+    assert named
+    assert sorted(name for name in named if not (ROOT / name).exists()) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_links_inside_of_a_document_lead_to_a_heading(document: str) -> None:
+    text = (ROOT / document).read_text(encoding="utf-8")
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
