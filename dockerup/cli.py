@@ -8,17 +8,17 @@ import logging
 import os
 import signal
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from dockerup import __version__
-from dockerup.problems import DockerupError, InvalidInputError, Origin, Problem
-from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting, Settings, read_settings
+from dockerup.problems import DockerupError, InvalidInputError
+from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
 
 if TYPE_CHECKING:
+    from dockerup.configuration import Configuration
     from dockerup.report import Report
     from dockerup.state import Cache
 
@@ -35,7 +35,7 @@ exit codes of apply:
   130, 143  ended by SIGINT, SIGTERM
 
 files:
-  /etc/dockerup/dockerup.conf     settings, key=value; every flag's name is a key
+  /etc/dockerup/dockerup.conf     settings, one key=value a line, such as unmanaged=keep
   /etc/dockerup/containers.d/     *.json, *.yaml, *.yml: the containers
   /var/cache/dockerup/            conveniences; may be deleted at any time
 
@@ -49,12 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     _log_to_stderr(options.verbose)
     try:
-        if options.command == "schema":
-            return _schema()
-        settings = _settings(options)
-        if options.command == "validate":
-            return _validate(options.files, settings, options)
-        return _COMMANDS[options.command](settings, options)
+        return _COMMANDS[options.command](options)
     except InvalidInputError as error:
         return _fail(str(error), options)
     except DockerupError as error:
@@ -136,36 +131,26 @@ def _log_to_stderr(verbose: bool) -> None:
     logging.getLogger("dockerup").setLevel(logging.INFO if verbose else logging.WARNING)
 
 
-def _settings(options: argparse.Namespace) -> Settings:
-    from dockerup.document import decode
-    from dockerup.sources.trust import read_trusted
+def _load(options: argparse.Namespace) -> Configuration:
+    from dockerup.configuration import load
 
-    flags = {
-        key: getattr(options, f"setting_{key}") for key in SETTINGS if hasattr(options, f"setting_{key}")
-    }
-    path = options.config or DEFAULT_CONFIG
-    try:
-        text = decode(read_trusted(os.path.abspath(path), 1 << 16), path)
-    except FileNotFoundError as error:
-        if options.config and path != DEFAULT_CONFIG:
-            raise InvalidInputError(
-                Problem(Origin(path), "there is no such file", "Make it, or leave --config out.")
-            ) from error
-        text = ""
-    return read_settings(text, path, flags)
+    given = vars(options)
+    flags = {key: given[f"setting_{key}"] for key in SETTINGS if f"setting_{key}" in given}
+    return load(options.config, flags, options.cache, os.environ)
 
 
-def _schema() -> int:
+def _schema(_options: argparse.Namespace) -> int:
     from dockerup.keys import json_schema
 
     print(json.dumps(json_schema(), indent=2))
     return 0
 
 
-def _validate(files: Sequence[str], settings: Settings, options: argparse.Namespace) -> int:
+def _validate(options: argparse.Namespace) -> int:
     from dockerup.validate import problems_of_files, problems_of_host
 
-    problems = problems_of_files(files) if files else problems_of_host(settings, options.cache, os.environ)
+    files = options.files
+    problems = problems_of_files(files) if files else problems_of_host(_load(options))
     for problem in problems:
         print(problem, file=sys.stderr)
     if not problems and not options.quiet:
@@ -173,26 +158,36 @@ def _validate(files: Sequence[str], settings: Settings, options: argparse.Namesp
     return USAGE if problems else 0
 
 
-def _apply(settings: Settings, options: argparse.Namespace) -> int:
+def _apply(options: argparse.Namespace) -> int:
     stop = _Stopper()
-    code = _one_run(settings, options, stop)
+    configuration = _load(options)
+    code = _one_run(configuration, options, stop)
     while options.server and not stop.signal:
-        stop.asked.wait(settings.interval)
+        stop.asked.wait(configuration.settings.interval)
         if not stop.signal:
-            code = _one_run(settings, options, stop)
+            code = _again(configuration, options, stop)
     return stop.exit_code or code
 
 
-def _one_run(settings: Settings, options: argparse.Namespace, stop: _Stopper) -> int:
+def _again(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
+    """Run once more with what is written now; settings that cannot be used leave the last good ones."""
+    try:
+        configuration = _load(options)
+    except InvalidInputError as error:
+        _fail(str(error), options)
+    return _one_run(configuration, options, stop)
+
+
+def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
     from dockerup.connection import engine_url
     from dockerup.reconcile import Run, reconcile
     from dockerup.state import BusyError, Cache, lock_path, locked
 
     cache = Cache(options.cache)
-    path = lock_path(engine_url(settings, os.environ), os.environ, os.getuid())
+    path = lock_path(engine_url(configuration.settings, os.environ), os.environ, os.getuid())
     try:
         with locked(path), stop.deadline(STUCK_AFTER):
-            report = reconcile(settings, Run(cache, os.environ, stop=stop.asked))
+            report = reconcile(configuration, Run(cache, os.environ, stop=stop.asked))
             return _say(report, options, cache)
     except BusyError as busy:
         stuck = [f"dockerup: {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
@@ -209,7 +204,7 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
     from dockerup.report import as_json
 
     if options.json:
-        print(as_json(report))
+        print(as_json(report, report.exit_code))
         return report.exit_code
     if not options.quiet:
         for change in report.changes:
@@ -223,45 +218,55 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
     return report.exit_code
 
 
-def _plan(settings: Settings, options: argparse.Namespace) -> int:
+def _plan(options: argparse.Namespace) -> int:
     from dockerup.reconcile import Run, reconcile
     from dockerup.report import as_json, plan_text
     from dockerup.state import Cache
 
-    report = reconcile(settings, Run(Cache(options.cache), os.environ, act=False))
-    print(as_json(report) if options.json else plan_text(report.plan))
+    report = reconcile(_load(options), Run(Cache(options.cache), os.environ, act=False))
+    code = _plan_code(report, detailed=options.detailed_exitcode)
+    print(as_json(report, code) if options.json else plan_text(report.plan))
     for line in [*map(str, report.problems), *report.notes]:
         print(line, file=sys.stderr)
-    if options.detailed_exitcode:
-        return 1 if report.problems or not report.whole else 2 if report.plan.changes else 0
-    return USAGE if report.problems or not report.whole else 0
+    return code
 
 
-def _status(settings: Settings, options: argparse.Namespace) -> int:
-    from dockerup.reconcile import Run, reconcile
+def _plan_code(report: Report, *, detailed: bool) -> int:
+    if report.problems or not report.whole:
+        return 1 if detailed else USAGE
+    return 2 if detailed and report.plan.changes else 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    from dockerup.reconcile import Run, wait_until_well
     from dockerup.report import as_json, table
     from dockerup.state import Cache
 
-    run = Run(Cache(options.cache), os.environ, act=False, look=False)
-    deadline = time.monotonic() + (options.timeout if options.wait else 0)
-    report = reconcile(settings, run)
-    while time.monotonic() < deadline and any(not row.well or row.state == "starting" for row in report.rows):
-        time.sleep(1)
-        report = reconcile(settings, run)
-    print(as_json(report) if options.json else table(report.rows))
+    run = Run(Cache(options.cache), os.environ)
+    report = wait_until_well(_load(options), run, options.timeout if options.wait else 0)
+    print(as_json(report, report.exit_code) if options.json else table(report.rows))
     for problem in report.problems:
         print(problem, file=sys.stderr)
     return report.exit_code
 
 
 def _fail(text: str, options: argparse.Namespace) -> int:
+    code = 1 if options.detailed_exitcode else USAGE
     if options.json:
-        print(json.dumps({"exitCode": USAGE, "error": text}))
-    print(text, file=sys.stderr)
-    return 1 if options.detailed_exitcode else USAGE
+        print(json.dumps({"exitCode": code, "error": text}))
+    if options.command != "apply" or sys.stderr.isatty() or _is_news(text, options):
+        print(text, file=sys.stderr)
+    return code
 
 
-_COMMANDS = {"apply": _apply, "plan": _plan, "status": _status}
+def _is_news(text: str, options: argparse.Namespace) -> bool:
+    """Tell whether the last run said something else: what cron prints is mailed, each minute."""
+    from dockerup.state import Cache
+
+    return bool(Cache(options.cache).news([text]))
+
+
+_COMMANDS = {"apply": _apply, "plan": _plan, "status": _status, "validate": _validate, "schema": _schema}
 
 
 class _Stopper:

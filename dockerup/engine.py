@@ -66,6 +66,11 @@ class Engine:
         """Close the connections."""
         self._api.close()
 
+    def ping(self) -> None:
+        """Return when the engine answers."""
+        with _told("reach", self.url):
+            self._api.ping()
+
     def observe(self, *, networks: bool, own_id: str = "") -> Snapshot:
         """Return the host as it is, in one call each for containers, images and, if asked, networks."""
         with _told("list", "containers"):

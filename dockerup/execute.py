@@ -12,6 +12,7 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
 from threading import Event
 from typing import Callable, Protocol
@@ -40,6 +41,14 @@ from dockerup.steps import (
 )
 
 LOG = logging.getLogger(__name__)
+
+
+Stage = Callable[[str], AbstractContextManager[None]]
+
+
+def no_stage(_name: str) -> AbstractContextManager[None]:
+    """Tell nobody of a phase."""
+    return nullcontext()
 
 
 class Verbs(Protocol):
@@ -84,27 +93,44 @@ class _RefusedError(Exception):
 
 
 def execute(
-    plan: Plan, engine: Verbs, pull: Callable[[ImageRef], None], concurrency: int, stop: Event
+    plan: Plan,
+    engine: Verbs,
+    pull: Callable[[ImageRef], None],
+    concurrency: int,
+    stop: Event,
+    stage: Stage = no_stage,
 ) -> tuple[Result, ...]:
     """Carry a plan out on an engine, and return what became of each node, in the plan's order.
 
     Up to `concurrency` steps are done at once. `pull` fetches an image. `stop` set means: begin nothing new
-    (a signal, or a run that took too long).
+    (a signal, or a run that took too long). `stage` is entered for as long as something is pulled, and for
+    the whole as "start".
     """
-    return _Execution(plan, engine, pull, concurrency, stop).run()
+    with stage("start"), ExitStack() as pulling:
+        if any(isinstance(node.step, Pull) for node in plan.nodes):
+            pulling.enter_context(stage("pull"))
+        return _Execution(plan, engine, pull, concurrency, stop, pulling).run()
 
 
 class _Execution:
     """One plan being carried out."""
 
     def __init__(
-        self, plan: Plan, engine: Verbs, pull: Callable[[ImageRef], None], concurrency: int, stop: Event
+        self,
+        plan: Plan,
+        engine: Verbs,
+        pull: Callable[[ImageRef], None],
+        concurrency: int,
+        stop: Event,
+        pulling: ExitStack,
     ) -> None:
         self._plan = plan
         self._engine = engine
         self._pull = pull
         self._concurrency = concurrency
         self._stop = stop
+        self._pulling = pulling
+        self._to_pull = {node.number for node in plan.nodes if isinstance(node.step, Pull)}
         self._created: dict[str, ContainerId] = {}
         self._results = {node.number: Result(node) for node in plan.nodes}
 
@@ -135,7 +161,12 @@ class _Execution:
         ]
 
     def _may_wait(self, node: Node) -> bool:
-        """Tell whether a step can be left to the next run: none of a group that is half way through can."""
+        """Tell whether a step can be left to the next run: none of a group that is half way through can.
+
+        Nor can what follows its end: a signal that is not sent now is never sent.
+        """
+        if node.phase is Phase.CONVERGE and isinstance(node.step, (Signal, Remove)):
+            return False
         return node.group not in self._plan.undoable or not self._done_in(node.group)
 
     def _done_in(self, group: str) -> list[Result]:
@@ -160,6 +191,9 @@ class _Execution:
 
     def _settle(self, node: Node, result: Result) -> None:
         self._results[node.number] = result
+        self._to_pull.discard(node.number)
+        if not self._to_pull:
+            self._pulling.close()
         if result.outcome in {Outcome.FAILED, Outcome.REFUSED} and node.group in self._plan.undoable:
             self._undo(node.group)
 

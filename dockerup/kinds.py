@@ -120,6 +120,8 @@ def secret(says: str) -> Kind:
     """A string, whole number or truth value, kept as the text that was typed; never shown in a message."""
 
     def read(value: Any, origin: Origin) -> str:
+        if origin.lossy and not isinstance(value, str):
+            refuse(origin, "cloud-init may not have read this as it was typed", "Put the value in quotes.")
         if isinstance(value, bool):
             return str(value).lower()
         if isinstance(value, str) and "\0" not in value:
@@ -218,20 +220,26 @@ def list_of(kind: Kind, says: str) -> Kind:
     return Kind(says, read, {"type": "array", "items": kind.schema})
 
 
-def map_of(kind: Kind, says: str, key_says: str, key_pattern: str) -> Kind:
-    """An object with free keys and values of one kind, sorted by key."""
+def map_of(kind: Kind, says: str, key_says: str, key_pattern: str, *, hidden: bool = False) -> Kind:
+    """An object with free keys and values of one kind, sorted by key; `hidden`: no message shows a value."""
     key_pattern = _whole(key_pattern)
     matches = re.compile(key_pattern).search
 
+    def name_of(key: object) -> str:
+        # Who writes NAME=VALUE where a name belongs has put the secret into the key.
+        return _step(key).partition("=")[0] if hidden else _step(key)
+
     def read_one(key: Any, value: Any, origin: Origin) -> tuple[str, Any]:
         if not isinstance(key, str) or not matches(key):
-            refuse(origin, f"{show(key)} is not {key_says}", f"Write {key_says}.")
+            wrong = "the key" if hidden else show(key)
+            refuse(origin, f"{wrong} is not {key_says}", f"Write {key_says}.")
         return key, kind.read(value, origin)
 
     def read(value: Any, origin: Origin) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            _expected(value, origin, says)
-        pairs = gather(partial(read_one, k, v, origin.at(_step(k))) for k, v in value.items())
+            wrong = "the value" if hidden else show(value)
+            refuse(origin, f"{wrong} is not {says}", f"Write {says}.")
+        pairs = gather(partial(read_one, k, v, origin.at(name_of(k))) for k, v in value.items())
         return dict(sorted(pairs))
 
     schema = {

@@ -19,16 +19,18 @@ class Origin:
     """Where a value was written: a source (a file, or the name of a service) and the path in its document.
 
     `lines` finds the line (1-based, 0: unknown) of a path. It is asked only when a message is made,
-    so that a run without faults pays nothing for it.
+    so that a run without faults pays nothing for it. `lossy`: another YAML parser read it first, and what
+    is a number or a truth value now may have been typed as something else.
     """
 
     source: str
     path: Path = ()
     lines: Callable[[Path], int] = field(default=_unknown_line, compare=False, repr=False)
+    lossy: bool = field(default=False, compare=False, repr=False)
 
     def at(self, *steps: str | int) -> Origin:
         """Return the origin of a value inside this one."""
-        return Origin(self.source, self.path + steps, self.lines)
+        return Origin(self.source, self.path + steps, self.lines, self.lossy)
 
     @property
     def line(self) -> int:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from dockerup import sources
+from dockerup.configuration import Configuration
 from dockerup.decide import Host, Policy, decide_all
 from dockerup.desired import Desired, combine
-from dockerup.execute import Outcome, Result, execute
-from dockerup.image import Answer, ImageRef
+from dockerup.execute import Outcome, Result, Stage, execute, no_stage
+from dockerup.image import Answer, ImageRef, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan
-from dockerup.report import Report, changes_of, rows_of
-from dockerup.settings import Settings
+from dockerup.report import Report, changes_of, left_volumes, rows_of
 from dockerup.snapshot import Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Plan
@@ -25,6 +24,7 @@ from dockerup.steps import Plan
 if TYPE_CHECKING:
     from dockerup.connection import Connection
 
+LOOK_AGAIN = 1.0  # seconds
 ROUNDS = 3  # a plan can learn from a fetched image or a lost race; more than twice is another run's work
 
 
@@ -32,7 +32,8 @@ ROUNDS = 3  # a plan can learn from a fetched image or a lost race; more than tw
 class Run:
     """What one run is given besides the settings.
 
-    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new.
+    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `stage` is told
+    the phases of the run.
     """
 
     cache: Cache
@@ -40,14 +41,15 @@ class Run:
     act: bool = True
     look: bool = True
     stop: Event = field(default_factory=Event)
+    stage: Stage = no_stage
 
 
-def reconcile(settings: Settings, run: Run) -> Report:
+def reconcile(configuration: Configuration, run: Run) -> Report:
     """Make the host run what the configuration lists, and return what was found and done.
 
     Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used.
     """
-    desired = combine(sources.load(settings.confdir, settings.aws, run.cache.directory, run.environ))
+    settings, desired = configuration.settings, combine(configuration.results)
     from dockerup.connection import connect  # the SDK: only once there is something to converge
 
     policy = Policy(
@@ -58,24 +60,37 @@ def reconcile(settings: Settings, run: Run) -> Report:
         asked = questions(desired.specs, LocalImages.of(observed.images), pull=settings.pull and run.look)
         answers = host.ask(asked)
         results: list[Result] = []
+        notes = [*desired.notes, *_silent_registries(answers)]
+        seen = {one.container_id: one for one in observed.containers}
         for _ in range(ROUNDS):
             plan, observed = _plan(desired, observed, answers, policy, host)
+            notes += plan.notes
             if not run.act or not plan.changes or run.stop.is_set():
                 break
-            latest = execute(plan, host.engine, host.pull, settings.concurrency, run.stop)
+            latest = execute(plan, host.engine, host.pull, settings.concurrency, run.stop, run.stage)
             results += latest
             observed = host.observe(desired)
+            seen.update((one.container_id, one) for one in observed.containers)
             if any(one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED} for one in latest):
                 break
     return Report(
         plan=plan,
         rows=rows_of(decide_all(Host.of(desired, observed, answers, policy, time.time())), observed),
-        changes=changes_of(results),
+        changes=changes_of(results, left_volumes(seen.values(), observed)),
         problems=desired.problems,
-        notes=(*desired.notes, *plan.notes),
+        notes=tuple(dict.fromkeys(notes)),
         whole=desired.complete,
         interrupted=run.stop.is_set(),
     )
+
+
+def _silent_registries(answers: Mapping[ImageRef, Answer]) -> list[str]:
+    """Return a warning for each image whose registry did not tell what is new."""
+    return [
+        f"{ref.familiar}: whether there is a newer image is unknown: {answer.reason}"
+        for ref, answer in sorted(answers.items(), key=lambda pair: pair[0].familiar)
+        if isinstance(answer, Unknown)
+    ]
 
 
 def _plan(
@@ -91,3 +106,14 @@ def _plan(
         observed = host.detailed(observed, plan.wanted)
         plan = make_plan(desired, observed, answers, policy, time.time())
     return plan, observed
+
+
+def wait_until_well(configuration: Configuration, run: Run, seconds: float) -> Report:
+    """Return a report once all that is listed runs, and is healthy where checked, or when time is up."""
+    look = replace(run, act=False, look=False)
+    deadline = time.monotonic() + seconds
+    while True:
+        report = reconcile(configuration, look)
+        settled = all(row.well and row.state != "starting" for row in report.rows)
+        if settled or time.monotonic() >= deadline or run.stop.wait(LOOK_AGAIN):
+            return report

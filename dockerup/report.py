@@ -12,9 +12,10 @@ from dockerup.decide import Decision, complete, failed
 from dockerup.execute import Outcome, Result
 from dockerup.images import LocalImages
 from dockerup.problems import Problem
-from dockerup.snapshot import Container, Snapshot
+from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (
     Create,
+    Existing,
     Keep,
     Node,
     Phase,
@@ -36,15 +37,20 @@ CONVERGED, NOT_AS_LISTED, BAD_INPUT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Change:
-    """What happened to one container or image; `error` is "" when it went well."""
+    """What happened to one container or image; `error` is "" when it went well.
+
+    `volumes` are the anonymous volumes that went out of use with it: they stay, and nobody else names them.
+    """
 
     subject: str
     action: str
     cause: str
     error: str = ""
+    volumes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        said = f"{self.subject}: {self.action} ({self.cause})"
+        stay = f"; volumes that stay: {', '.join(self.volumes)}" if self.volumes else ""
+        said = f"{self.subject}: {self.action} ({self.cause}{stay})"
         return f"{said}: {self.error}" if self.error else said
 
 
@@ -96,8 +102,13 @@ class Report:
         return lines
 
 
-def changes_of(results: Sequence[Result]) -> tuple[Change, ...]:
-    """Return one change for each container and image that something was done to, or that failed."""
+def changes_of(
+    results: Sequence[Result], left_volumes: Mapping[ContainerId, tuple[str, ...]]
+) -> tuple[Change, ...]:
+    """Return one change for each container and image that something was done to, or that failed.
+
+    `left_volumes` are the anonymous volumes that no container uses any more, by the one that did.
+    """
     found: list[Change] = []
     by_subject: dict[tuple[str, Phase, str], list[Result]] = {}
     for result in results:
@@ -107,7 +118,7 @@ def changes_of(results: Sequence[Result]) -> tuple[Change, ...]:
         subject = result.node.group if isinstance(step, RemoveImage) else step.entry
         by_subject.setdefault((subject, result.node.phase, _kind(result.node)), []).append(result)
     for parts in by_subject.values():
-        change = _change(parts)
+        change = _change(parts, left_volumes)
         if change is not None:
             found.append(change)
     return tuple(found)
@@ -118,7 +129,31 @@ def _kind(node: Node) -> str:
     return node.group if node.phase is Phase.REMOVE else ""
 
 
-def _change(parts: Sequence[Result]) -> Change | None:
+def left_volumes(before: Iterable[Container], after: Snapshot) -> dict[ContainerId, tuple[str, ...]]:
+    """Return the anonymous volumes of containers that are gone and that no container has taken over."""
+    there = {one.container_id for one in after.containers}
+    used = {mount.volume for one in after.containers for mount in one.mounts}
+    return {
+        one.container_id: tuple(
+            sorted(mount.volume for mount in one.mounts if mount.anonymous and mount.volume not in used)
+        )
+        for one in before
+        if one.container_id not in there
+    }
+
+
+def _volumes_of(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> tuple[str, ...]:
+    removed = [part.node.step for part in parts if part.outcome is Outcome.DONE]
+    targets = [step.target for step in removed if isinstance(step, Remove)]
+    return tuple(
+        volume
+        for target in targets
+        if isinstance(target, Existing)
+        for volume in left.get(target.container_id, ())
+    )
+
+
+def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> Change | None:
     outcomes = {part.outcome for part in parts}
     wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
     main = _main_step([part.node.step for part in parts])
@@ -133,7 +168,7 @@ def _change(parts: Sequence[Result]) -> Change | None:
         return Change(subject, f"not {action}", str(main.cause), f"{wrong[0].text}{way_back}")
     if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
         return None
-    return Change(subject, action, str(main.cause))
+    return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
 
 
 def _main_step(steps: Sequence[Step]) -> Step:
@@ -257,14 +292,20 @@ def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
 
 
-def as_json(report: Report) -> str:
-    """Return the whole report as one JSON document."""
+def as_json(report: Report, exit_code: int) -> str:
+    """Return the whole report as one JSON document, with the exit code of the command that gives it."""
     document: dict[str, Any] = {
-        "exitCode": report.exit_code,
+        "exitCode": exit_code,
         "whole": report.whole,
         "containers": [_row_json(row) for row in report.rows],
         "changes": [
-            {"subject": one.subject, "action": one.action, "cause": one.cause, "error": one.error or None}
+            {
+                "subject": one.subject,
+                "action": one.action,
+                "cause": one.cause,
+                "error": one.error or None,
+                "volumes": list(one.volumes),
+            }
             for one in report.changes
         ],
         "plan": [

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from dockerup.problems import InvalidInputError, Origin, Problem, instead
+from dockerup.sources.result import Item
 
 DEFAULT_CONFIG = "/etc/dockerup/dockerup.conf"
 DEFAULT_CACHE = "/var/cache/dockerup"
@@ -38,14 +39,14 @@ def _names(text: str) -> tuple[str, ...]:
 
 
 def _absolute_path(text: str) -> str:
-    if not text.startswith("/"):
+    if not text.startswith("/") or "\0" in text:
         raise _NotValidError("an absolute path")
     return text
 
 
 def _whole(least: int, most: int) -> Reader:
     def read(text: str) -> int:
-        if not re.fullmatch(r"\d{1,9}", text) or not least <= int(text) <= most:
+        if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
             raise _NotValidError(f"a whole number from {least} to {most}")
         return int(text)
 
@@ -86,6 +87,9 @@ class Settings:
     prune: str = _row("managed", _one_of("none", "managed", "all"), "unused images to remove")
     keep_images: int = _row(1, _whole(0, 100), "superseded images kept for each container")
     concurrency: int = _row(8, _whole(1, 64), "pulls, registry checks and starts at once")
+    wait: int = _row(
+        300, _whole(0, 86400), "seconds that a boot waits until all run and are healthy", flag=False
+    )
     pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take")
 
 
@@ -106,14 +110,22 @@ SETTINGS: Mapping[str, Setting] = {
 }
 
 
-def read_settings(text: str, source: str, flags: Mapping[str, str]) -> Settings:
-    """Return the settings that the text of a `dockerup.conf` and flags (by key) give together.
+def read_settings(
+    text: str,
+    source: str,
+    flags: Mapping[str, str],
+    block: Item | None = None,
+) -> Settings:
+    """Return the settings that a `dockerup.conf`, user-data's block and flags (by key) give together.
 
-    Flags override the file. Raises InvalidInputError with all that is wrong, not the first only.
+    The file is the image's, the block is the deployment's and overrides it, flags override both. Raises
+    InvalidInputError with all that is wrong, not the first only.
     """
     problems: list[Problem] = []
     values: dict[str, object] = {}
     for origin, key, value in _lines(text, source, problems):
+        _read_one(origin, key, value, values, problems)
+    for origin, key, value in _block_lines(block, problems) if block else ():
         _read_one(origin, key, value, values, problems)
     for key, value in flags.items():
         _read_one(Origin(f"--{key.replace('_', '-')}"), key, value, values, problems)
@@ -130,12 +142,46 @@ def _lines(text: str, source: str, problems: list[Problem]) -> Iterator[tuple[Or
         origin = _line_origin(source, number)
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals:
-            problems.append(Problem(origin, f'"{key}" is not a setting', "Write key=value."))
+            problems.append(_no_setting(origin, line))
         elif key in seen:
             problems.append(Problem(origin, f'"{key}" stands in line {seen[key]} too', "Keep one of them."))
         else:
             seen[key] = number
             yield origin, key, value
+
+
+def _no_setting(origin: Origin, line: str) -> Problem:
+    # The line may be a password, or end in one: only a word that is a key of ours is shown.
+    word = re.split(r"[:\s]", line)[0]
+    shown = f'"{word}" without a "=" after it' if word in SETTINGS else "this line"
+    return Problem(origin, f"{shown} is not a setting", "Write key=value.")
+
+
+def _block_lines(block: Item, problems: list[Problem]) -> Iterator[tuple[Origin, str, str]]:
+    """Give the settings of a block as the lines of a file would have them."""
+    if not isinstance(block.value, Mapping):
+        problems.append(Problem(block.origin, "this is no object of settings", "Write key: value below it."))
+        return
+    for key, value in block.value.items():
+        origin, text = block.origin.at(str(key)), _as_typed(key, value)
+        if text is None and key in SETTINGS:
+            what = "the value is not one line of text, a number or true/false"
+            problems.append(Problem(origin, what, "Write it as it would stand in dockerup.conf."))
+        else:
+            yield origin, str(key), text or ""
+
+
+def _as_typed(key: object, value: object) -> str | None:
+    """Return a value of a block as a line of a file would have it, None for what no line can hold."""
+    row = SETTINGS.get(str(key))
+    if isinstance(value, list) and row is not None and isinstance(row.default, tuple):
+        parts = [_as_typed("", one) for one in value]
+        return None if None in parts else ",".join(part for part in parts if part)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value) if abs(value) < 1 << 63 else None
+    return value if isinstance(value, str) and not re.search(r"[\0\r\n]", value) else None
 
 
 def _line_origin(source: str, number: int) -> Origin:

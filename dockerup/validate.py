@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
-from dockerup import sources
+from dockerup.configuration import Configuration
 from dockerup.desired import NoSourceError, combine
 from dockerup.problems import InvalidInputError, Origin, Problem
-from dockerup.settings import Settings, read_settings
+from dockerup.settings import read_settings
 from dockerup.sources.confdir import items_of_document
 from dockerup.sources.result import SourceResult
 
@@ -21,12 +21,18 @@ def problems_of_files(paths: Iterable[str]) -> list[Problem]:
     return [problem for path in paths for problem in _problems_of_file(path)]
 
 
-def problems_of_host(settings: Settings, cache: str, environ: Mapping[str, str]) -> list[Problem]:
+def problems_of_host(configuration: Configuration) -> list[Problem]:
     """Return all that is wrong with what a run on this host would read."""
     try:
-        desired = combine(sources.load(settings.confdir, settings.aws, cache, environ))
+        desired = combine(configuration.results)
     except NoSourceError as error:
-        return [Problem(Origin(settings.confdir), "there is no such directory, and no user-data", str(error))]
+        return [
+            Problem(
+                Origin(configuration.settings.confdir),
+                "there is no such directory, and no user-data",
+                str(error),
+            )
+        ]
     return list(desired.problems)
 
 

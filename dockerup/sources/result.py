@@ -23,6 +23,7 @@ class SourceResult:
     `explicit`: a list was written out, be it the empty `containers: []`.
     `complete`: nothing of the source was unreadable, so that what is not in `items` was not asked for.
     `notes`: sentences for a person, no faults ("user-data is plainly a shell script").
+    `block`: what the key `dockerup` holds, settings for this host.
     """
 
     name: str
@@ -32,3 +33,4 @@ class SourceResult:
     complete: bool = True
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
+    block: Item | None = None

@@ -1,0 +1,113 @@
+"""The run at boot: cloud-init's module calls this. It waits where cron would come back a minute later."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from logging import Logger
+
+from dockerup.configuration import Configuration, load
+from dockerup.desired import NoSourceError, combine
+from dockerup.execute import Stage
+from dockerup.problems import DockerupError
+from dockerup.reconcile import Run, reconcile, wait_until_well
+from dockerup.report import Report
+from dockerup.settings import DEFAULT_CACHE, Settings
+from dockerup.sources.cloudinit import keep_given
+from dockerup.state import BusyError, Cache, lock_path, locked
+
+ENGINE_WAIT = 120  # seconds; `packages:` of the same boot may just have installed it
+LOCK_WAIT = 900  # seconds; the longest that another run begins anything new
+_LOOK_AGAIN = 0.5  # seconds
+
+
+class BootError(DockerupError):
+    """Containers that user-data lists did not come up; the text names each and says why."""
+
+
+def converge(containers: object, block: object, instance_id: str, log: Logger, stage: Stage) -> None:
+    """Make the host run what cloud-init's merged config and `confdir` list, and wait until it does.
+
+    `containers` and `block` are the values of the keys `containers` and `dockerup`. Raises BootError, after
+    everything else was tried, when something does not come up; DockerupError when nothing could be tried.
+    """
+    environ, cache = os.environ, Cache(DEFAULT_CACHE)
+    with stage("config"):
+        fault = keep_given(cache.directory, instance_id, containers, block)
+        if fault:
+            log.info("what this boot was given could not be kept: %s", fault)
+        configuration = load(None, {}, cache.directory, environ)
+        if not _anything_to_do(configuration):
+            log.info("no containers are listed: nothing to do")
+            return
+    settings = configuration.settings
+    _wait_for_engine(settings, cache, environ, log)
+    with _lock(settings, environ, log):
+        run = Run(cache, environ, stage=stage)
+        report = reconcile(configuration, run)
+        for change in report.changes:
+            _say(log, str(change))
+        for note in report.notes:
+            log.info("%s", note)
+        with stage("verify"):
+            seen = wait_until_well(configuration, run, settings.wait)
+    failed = [change for change in report.changes if change.error]
+    _raise_for(replace(seen, changes=tuple(failed)))
+
+
+def _anything_to_do(configuration: Configuration) -> bool:
+    """Tell whether the engine is needed at all: a host may have the module and no use for it yet."""
+    try:
+        desired = combine(configuration.results)
+    except NoSourceError:
+        return False
+    return bool(desired.specs or desired.explicit or desired.problems)
+
+
+def _wait_for_engine(settings: Settings, cache: Cache, environ: Mapping[str, str], log: Logger) -> None:
+    from dockerup.connection import connect
+    from dockerup.engine import EngineError
+
+    deadline = time.monotonic() + ENGINE_WAIT
+    while True:
+        try:
+            with connect(settings, cache, environ) as host:
+                return host.engine.ping()
+        except EngineError as error:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting for the engine: %s", error)
+            time.sleep(_LOOK_AGAIN)
+
+
+@contextmanager
+def _lock(settings: Settings, environ: Mapping[str, str], log: Logger) -> Iterator[None]:
+    """Hold the lock, waiting for cron's run if that was first."""
+    from dockerup.connection import engine_url
+
+    path = lock_path(engine_url(settings, environ), environ, os.getuid())
+    deadline = time.monotonic() + LOCK_WAIT
+    while True:
+        try:
+            with locked(path):
+                yield
+                return
+        except BusyError as busy:
+            if time.monotonic() > deadline:
+                raise
+            log.info("waiting: %s", busy)
+            time.sleep(_LOOK_AGAIN)
+
+
+def _say(log: Logger, line: str) -> None:
+    """Say a line in cloud-init's log, and on the console that cloud-init-output.log is made of."""
+    log.info("%s", line)
+    print(f"dockerup: {line}", flush=True)
+
+
+def _raise_for(report: Report) -> None:
+    if report.exit_code:
+        raise BootError("; ".join(report.complaints))

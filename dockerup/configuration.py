@@ -1,0 +1,50 @@
+"""The configuration of a run: settings and sources, read together, since user-data may hold settings too."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dockerup import sources
+from dockerup.document import decode
+from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.settings import DEFAULT_CONFIG, Settings, read_settings
+from dockerup.sources.confdir import read_confdir
+from dockerup.sources.result import SourceResult
+from dockerup.sources.trust import read_trusted
+
+LIMIT_BYTES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """What a run is told: how to work, and what each source lists."""
+
+    settings: Settings
+    results: tuple[SourceResult, ...]
+
+
+def load(
+    config: str | None, flags: Mapping[str, str], cache: str, environ: Mapping[str, str]
+) -> Configuration:
+    """Return what the settings file (None: the default one, if it is there) and all sources say.
+
+    Raises InvalidInputError for settings that cannot be used; what is wrong with a source is in its result.
+    """
+    path = config or DEFAULT_CONFIG
+    text = _text(path, required=config is not None)
+    first = read_settings(text, path, flags)
+    user_data = sources.read_user_data(first.aws, cache, environ)
+    settings = read_settings(text, path, flags, user_data.block)
+    return Configuration(settings, (user_data, read_confdir(settings.confdir)))
+
+
+def _text(path: str, *, required: bool) -> str:
+    try:
+        return decode(read_trusted(os.path.abspath(path), LIMIT_BYTES), path)
+    except FileNotFoundError as error:
+        if not required or path == DEFAULT_CONFIG:
+            return ""
+        problem = Problem(Origin(path), "there is no such file", "Make it, or leave --config out.")
+        raise InvalidInputError(problem) from error
