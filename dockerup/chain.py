@@ -276,12 +276,24 @@ def _inherited(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
         one["containerPath"]: one for one in decision.spec.definition.get("volumes", ()) if "from" not in one
     }
     dropped = _anonymous_paths(old) - now.keys()
+    own = _own_paths(old, decision.spec.volumes_from, host)
     return tuple(
         (mount.path, mount.volume)
         for mount in sorted(old.mounts, key=lambda mount: mount.path)
-        if mount.anonymous and mount.volume not in shared
+        if mount.anonymous and mount.volume not in shared and (own is None or mount.path in own)
         if mount.path not in dropped and "hostPath" not in now.get(mount.path, {})
     )
+
+
+def _own_paths(old: Container, sharers: Iterable[str], host: Host) -> set[str] | None:
+    """Return the paths of the volumes that are surely a container's own, None when all may be.
+
+    Where a container that it had volumes from is gone, the list cannot tell whose the others were.
+    """
+    ids = labels.read_map(old.labels, labels.BOUND)
+    there = {one.container_id for one in host.observed.containers}
+    gone = any(name in ids and ids[name] not in there for name in sharers)
+    return _anonymous_paths(old) if gone else None
 
 
 def _anonymous_paths(old: Container) -> set[str]:

@@ -52,7 +52,7 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
     try:
         label = json.loads(described)
         old, salt = dict(label["definition"]), str(label["salt"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     new = json.loads(describe(definition, salt))["definition"]
     flat_old, flat_new = _flat(old), _flat(new)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from graphlib import TopologicalSorter
+from graphlib import CycleError, TopologicalSorter
 
 from dockerup.problems import DockerupError, Problem
 from dockerup.sources.result import SourceResult
@@ -100,9 +102,10 @@ def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, Contain
 
 def _cycles(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
     """Return each spec that waits for itself, with the problem that names the way round."""
+    graph = {name: [other for other in specs[name].bound_to if other in specs] for name in sorted(specs)}
     found = []
-    for name in sorted(specs):
-        way = _way_back(name, specs)
+    for name in _never_ready(graph):
+        way = _way_back(name, graph)
         if way:
             what = f"containers depend on each other in a circle: {' -> '.join(way)}"
             fix = "Take one of links, volumes.from or network: container:NAME out."
@@ -110,16 +113,35 @@ def _cycles(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, Container
     return found
 
 
-def _way_back(start: str, specs: Mapping[str, ContainerSpec]) -> list[str]:
-    """Return the names on the shortest way from a spec back to itself; [] where there is none."""
-    ways = [[start]]
-    seen: set[str] = set()
-    while ways:
-        way = ways.pop(0)
-        for name in specs[way[-1]].bound_to:
+def _never_ready(graph: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names that are in a circle or wait for one; a host without circles costs one walk."""
+    sorter = TopologicalSorter(graph)
+    with suppress(CycleError):  # the sorter then still gives all that comes before the circles
+        sorter.prepare()
+    ready: set[str] = set()
+    while batch := sorter.get_ready():
+        sorter.done(*batch)
+        ready.update(batch)
+    return [name for name in graph if name not in ready]
+
+
+def _way_back(start: str, graph: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the names on the shortest way from a name back to itself; [] where there is none."""
+    came_from: dict[str, str] = {}
+    rest = deque([start])
+    while rest:
+        here = rest.popleft()
+        for name in graph[here]:
             if name == start:
-                return [*way, start]
-            if name in specs and name not in seen:
-                seen.add(name)
-                ways.append([*way, name])
+                return [*_way_to(here, start, came_from), start]
+            if name not in came_from:
+                came_from[name] = here
+                rest.append(name)
     return []
+
+
+def _way_to(end: str, start: str, came_from: Mapping[str, str]) -> list[str]:
+    way = [end]
+    while way[-1] != start:
+        way.append(came_from[way[-1]])
+    return way[::-1]

@@ -192,6 +192,7 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
             "an object of names and values",
             "a name without = in it",
             r"[^=\0]+",
+            hidden=True,
         ),
         "environment variables; their values are kept out of logs, labels and plans",
         default={},

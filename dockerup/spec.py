@@ -156,7 +156,8 @@ def parse(items: Iterable[Item], source: str) -> Parsed:
 def _spec(item: Item, source: str) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
     kinds.gather(
-        partial(check, written, item.origin) for check in (_check_network, _check_ports, _check_paths)
+        partial(check, written, item.origin)
+        for check in (_check_network, _check_links, _check_ports, _check_paths)
     )
     image = parse_reference(written["image"])
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
@@ -178,6 +179,10 @@ def _check_network(written: Mapping[str, Any], origin: Origin) -> None:
         refuse(
             origin.at("portMappings"), f"ports cannot be published with network: {network}", "Leave one out."
         )
+
+
+def _check_links(written: Mapping[str, Any], origin: Origin) -> None:
+    network = written.get("network", "")
     if written.get("links") and (network in {"none", "host"} or network.startswith("container:")):
         refuse(origin.at("links"), f"links do not go with network: {network}", "Leave one out.")
 

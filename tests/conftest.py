@@ -14,7 +14,13 @@ import time
 from pathlib import Path
 from typing import Any, Callable
 
+import hypothesis
 import pytest
+
+# `pytest --hypothesis-profile=thorough` looks harder. No deadline: the machine may be busy.
+hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
+hypothesis.settings.register_profile("thorough", max_examples=3000, deadline=None)
+hypothesis.settings.load_profile("quick")
 
 UNIT = Path(__file__).parent / "unit"
 _PRODUCT = ("dockerup", "cc_dockerup")

@@ -287,9 +287,10 @@ def test_a_run_with_json_files_alone_loads_nothing_it_does_not_need(tmp_path: Pa
     (tmp_path / "a.json").write_text('{"image": "x"}')
     (tmp_path / "a.json").chmod(0o644)
     program = (
-        "import sys\nfrom dockerup import sources\n"
-        f"found = sources.load({str(tmp_path)!r}, True, {str(tmp_path)!r}, {{}}, root={str(tmp_path)!r})\n"
-        "assert len(found[1].items) == 1 and found[1].complete, found\n"
+        "import sys\nfrom dockerup import sources\nfrom dockerup.sources.confdir import read_confdir\n"
+        f"sources.read_user_data(True, {str(tmp_path)!r}, {{}}, root={str(tmp_path)!r})\n"
+        f"found = read_confdir({str(tmp_path)!r})\n"
+        "assert len(found.items) == 1 and found.complete, found\n"
         "heavy = {'yaml', 'http', 'email', 'gzip', 'zlib', 'hashlib', 'socket', 'requests'}\n"
         "print(*sorted(heavy & set(sys.modules)))"
     )

@@ -164,9 +164,7 @@ def test_a_file_name_that_is_no_text_can_be_told(tmp_path: Path) -> None:
     assert "\\xff.json:1" in only_problem(tmp_path)
 
 
-def test_without_ec2_user_data_declares_nothing_and_comes_first(tmp_path: Path) -> None:
-    write(tmp_path, a_json='{"name": "one"}')
-    user_data, confdir = sources.load(str(tmp_path), True, str(tmp_path / "cache"), {}, root=str(tmp_path))
+def test_without_cloud_init_and_ec2_user_data_declares_nothing(tmp_path: Path) -> None:
+    user_data = sources.read_user_data(True, str(tmp_path / "cache"), {}, root=str(tmp_path))
     assert (user_data.name, user_data.declared, user_data.complete) == ("user-data", False, True)
-    assert (confdir.name, len(confdir.items)) == ("confdir", 1)
     assert not (tmp_path / "cache").exists()

@@ -1,0 +1,481 @@
+"""A model of the engine and a registry: what plans are carried out on in tests, by the hundred and in memory.
+
+It holds what the product can notice of dockerd 20.10: names, states, restart policies, host ports, shared
+networks, links, volumes, and the names of images. tests/engine/test_contract.py runs the same tests on this
+model and on the real engine, so that the one cannot drift from the other.
+
+Time is a counter: each call that changes something is a second.
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dockerup.body import create_body
+from dockerup.image import ImageRef, parse_reference
+from dockerup.problems import DockerupError
+from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
+from dockerup.spec import Port
+from dockerup.steps import Create
+
+_FIRST_PICKED_PORT = 49153
+
+
+class ModelError(DockerupError):
+    """The engine refuses a call; `status` is the HTTP status that the real one gives."""
+
+    def __init__(self, status: int | None, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Killed(BaseException):
+    """The process that makes the calls is killed: no handler of the product's may see another day."""
+
+
+@dataclass(frozen=True)
+class Content:
+    """What an image is: its id, the paths it declares as volumes, and how its program ends, if at once."""
+
+    image_id: ImageId
+    volumes: tuple[str, ...] = ()
+    exits: int | None = None
+    created: int = 0
+
+
+@dataclass
+class Box:
+    """A container as the model keeps it."""
+
+    container_id: ContainerId
+    name: str
+    image_id: ImageId
+    image: str
+    created: int
+    labels: Mapping[str, str]
+    restart: str
+    ports: tuple[Port, ...]
+    mounts: tuple[Mount, ...]
+    joins: str
+    links: tuple[str, ...]
+    state: str = "created"
+    exit_code: int | None = None
+    stopped_by_hand: bool = False
+    started_once: bool = False
+    published: tuple[Port, ...] = ()
+
+
+@dataclass
+class Registry:
+    """What can be pulled: digests by tag, and contents by digest, for each repository's familiar name."""
+
+    tags: dict[str, str] = field(default_factory=dict)
+    contents: dict[str, Content] = field(default_factory=dict)
+
+    def push(self, tag: str, content: Content, digest: str = "") -> str:
+        """Let a tag mean some content, and return its digest, which is `digest` if that is given."""
+        digest = digest or sha256(f"manifest of {content.image_id}")
+        self.tags[tag] = digest
+        self.contents[f"{parse_reference(tag).familiar_name}@{digest}"] = content
+        return digest
+
+
+class Model:
+    """An engine with its containers, images and volumes, and the registry that it pulls from."""
+
+    def __init__(self) -> None:
+        self.registry = Registry()
+        self.boxes: dict[ContainerId, Box] = {}
+        self.contents: dict[ImageId, Content] = {}
+        self.names: dict[str, ImageId] = {}  # tags and digests: "nginx:1.27", "nginx@sha256:..."
+        self.volumes: set[str] = set()
+        self.networks = frozenset({"bridge", "host", "none"})
+        self.own_id = ""
+        self.clock = 1_000_000
+        self.calls: list[tuple[str, str]] = []
+        self.made: dict[str, ContainerId] = {}
+        self.fail_at = self.kill_at = 0
+        self._dead = False
+        self._count = 0
+        self._lock = threading.RLock()
+
+    def __repr__(self) -> str:
+        boxes = "".join(f"\n  {_shown(box)}" for box in self.boxes.values())
+        return f"Model(containers:{boxes}\n  names: {self.names}\n  registry: {self.registry.tags})"
+
+    def copy(self) -> Model:
+        """Return a model of the same state with nothing in its log, on which no call fails."""
+        other = Model()
+        for key in ("registry", "boxes", "contents", "names", "volumes"):
+            setattr(other, key, copy.deepcopy(getattr(self, key)))
+        other.networks, other.own_id = self.networks, self.own_id
+        other.clock, other._count = self.clock, self._count
+        return other
+
+    @contextmanager
+    def _call(self, verb: str, subject: str) -> Iterator[None]:
+        with self._lock:
+            if self._dead or len(self.calls) + 1 == self.kill_at:
+                self._dead = True
+                raise Killed(f"{verb} {subject}")
+            self.calls.append((verb, subject))
+            if len(self.calls) == self.fail_at:
+                raise ModelError(500, f"{verb} {subject}: fails as it was told to")
+            self.clock += 1
+            yield
+
+    # What the product can see.
+
+    def snapshot(self) -> Snapshot:
+        """Return the host as the engine's lists show it."""
+        containers = tuple(self._listed(box) for box in self.boxes.values())
+        images = tuple(self._image(content) for content in self.contents.values())
+        return Snapshot(containers, images, self.networks, self.own_id)
+
+    def detail(self, container_id: ContainerId) -> Detail | None:
+        """Return what an inspection tells of a container, None when it is gone."""
+        box = self.boxes.get(container_id)
+        return Detail(box.restart) if box else None
+
+    def with_details(self, snapshot: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
+        """Return the snapshot with the wanted containers inspected."""
+        containers = (
+            replace(one, detail=self.detail(one.container_id)) if one.container_id in wanted else one
+            for one in snapshot.containers
+        )
+        return replace(snapshot, containers=tuple(containers))
+
+    def _listed(self, box: Box) -> Container:
+        means_it = self.names.get(box.image) == box.image_id
+        return Container(
+            container_id=box.container_id,
+            name=box.name,
+            image_id=box.image_id,
+            image=box.image if means_it else box.image_id,
+            state=box.state,
+            created=box.created,
+            exit_code=box.exit_code,
+            labels=box.labels,
+            ports=box.published if box.state in {"running", "paused"} else (),
+            mounts=box.mounts,
+        )
+
+    def _image(self, content: Content) -> Image:
+        named = sorted(name for name, image_id in self.names.items() if image_id == content.image_id)
+        return Image(
+            image_id=content.image_id,
+            tags=tuple(name for name in named if "@" not in name),
+            digests=tuple(name for name in named if "@" in name),
+            created=content.created,
+        )
+
+    def image_id(self, name: str) -> ImageId | None:
+        """Return the id of a local image, None when there is none of that name."""
+        with self._call("inspect image", name):
+            return self._resolve(name)
+
+    def _resolve(self, name: str) -> ImageId | None:
+        return ImageId(name) if name in self.contents else self.names.get(name)
+
+    # Images.
+
+    def load(self, content: Content, tag: str) -> None:
+        """Put an image on the host under a tag, without any registry."""
+        self.contents[content.image_id] = content
+        self.names[tag] = content.image_id
+
+    def pull(self, image: ImageRef) -> None:
+        """Fetch an image: by digest it gets no tag, by tag the tag moves."""
+        with self._call("pull", image.familiar):
+            digest = image.digest or self.registry.tags.get(image.familiar, "")
+            exact = f"{image.familiar_name}@{digest}"
+            if exact not in self.registry.contents:
+                raise ModelError(404, f"manifest for {image.familiar} not found")
+            content = self.registry.contents[exact]
+            self.contents.setdefault(content.image_id, content)
+            self.names[exact] = content.image_id
+            if image.digest is None:
+                self.names[image.familiar] = content.image_id
+
+    def tag(self, source: str, tag: str) -> None:
+        """Let a tag mean an image."""
+        with self._call("tag", f"{source} as {tag}"):
+            image_id = self._resolve(source)
+            if image_id is None:
+                raise ModelError(404, f"No such image: {source}")
+            self.names[tag] = image_id
+
+    def remove_image(self, name: str) -> None:
+        """Take a name of an image away, and with its last name the image (moby's image_delete.go)."""
+        with self._call("remove image", name):
+            image_id = self._resolve(name)
+            if image_id is None:
+                raise ModelError(404, f"No such image: {name}")
+            if name == image_id:
+                self._remove_by_id(image_id)
+            else:
+                self._remove_by_name(name, image_id)
+
+    def _remove_by_name(self, name: str, image_id: ImageId) -> None:
+        if _one_reference(self._names_of(image_id)) and self._used(image_id):
+            raise ModelError(409, f"unable to remove repository reference {name}: a container uses it")
+        del self.names[name]
+        repository = _repository(name)
+        left = [other for other in self._names_of(image_id) if _repository(other) == repository]
+        if "@" not in name and all("@" in other for other in left):
+            for digest in left:
+                del self.names[digest]
+        if not self._names_of(image_id) and not self._used(image_id):
+            del self.contents[image_id]
+
+    def _remove_by_id(self, image_id: ImageId) -> None:
+        names = self._names_of(image_id)
+        if self._used(image_id) or (names and not _one_reference(names)):
+            raise ModelError(409, f"unable to delete {image_id}: it is used or has several names")
+        for name in names:
+            del self.names[name]
+        del self.contents[image_id]
+
+    def _names_of(self, image_id: ImageId) -> list[str]:
+        return [name for name, other in self.names.items() if other == image_id]
+
+    def _used(self, image_id: ImageId) -> bool:
+        return any(box.image_id == image_id for box in self.boxes.values())
+
+    # Containers.
+
+    def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
+        """Create a container, not started."""
+        container_id = self.create_from(step.name, create_body(step.spec, labels, step.volumes, ids))
+        self.made[step.entry] = container_id
+        return container_id
+
+    def create_from(self, name: str, body: Mapping[str, Any]) -> ContainerId:
+        """Create a container as POST /containers/create does."""
+        with self._call("create", name):
+            image_id = self._resolve(body["Image"])
+            if image_id is None:
+                raise ModelError(404, f"No such image: {body['Image']}")
+            self._refuse_taken(name)
+            config = body.get("HostConfig", {})
+            links = tuple(self._known(link.partition(":")[0]).container_id for link in config.get("Links", ()))
+            box = Box(
+                container_id=ContainerId(self._new_id("container")),
+                name=name,
+                image_id=image_id,
+                image=body["Image"],
+                created=self.clock,
+                labels=dict(body.get("Labels", {})),
+                restart=config.get("RestartPolicy", {}).get("Name", "no"),
+                ports=tuple(_ports(config.get("PortBindings", {}))),
+                mounts=self._mounts(body, self.contents[image_id]),
+                joins=_joined(config),
+                links=links,
+            )
+            self.boxes[box.container_id] = box
+            return box.container_id
+
+    def _mounts(self, body: Mapping[str, Any], content: Content) -> tuple[Mount, ...]:
+        config = body.get("HostConfig", {})
+        found: dict[str, str] = {}
+        for source in config.get("VolumesFrom", ()):
+            found.update({mount.path: mount.volume for mount in self._known(source.partition(":")[0]).mounts})
+        bound = {bind.split(":")[1] for bind in config.get("Binds", ())}
+        found = {path: volume for path, volume in found.items() if path not in bound}
+        found.update({mount["Target"]: mount["Source"] for mount in config.get("Mounts", ())})
+        for path in (*body.get("Volumes", ()), *content.volumes):
+            if path not in found and path not in bound:
+                found[path] = self._new_id("volume")
+        self.volumes.update(found.values())
+        return tuple(Mount(path, volume) for path, volume in sorted(found.items()))
+
+    def set_restart(self, container_id: ContainerId, restart: str) -> None:
+        """Change the restart policy of a container."""
+        with self._call("update", container_id):
+            self._known(container_id).restart = restart
+
+    def stop(self, container_id: ContainerId) -> None:
+        """Stop a container; one that does not run stays as it is."""
+        with self._call("stop", container_id):
+            box = self._known(container_id)
+            if box.state in {"running", "paused"}:
+                box.exit_code = 137
+            if box.state in {"running", "paused", "restarting"}:
+                box.state, box.stopped_by_hand = "exited", True
+
+    def start(self, container_id: ContainerId) -> None:
+        """Start a container, and let its program end at once if that is what it does."""
+        with self._call("start", container_id):
+            box = self._known(container_id)
+            if box.state == "paused":
+                raise ModelError(409, "cannot start a paused container, try unpause instead")
+            if box.state not in {"running", "restarting"}:
+                self._start(box)
+
+    def _start(self, box: Box) -> None:
+        try:
+            self._refuse_start(box)
+        except ModelError:
+            # moby's daemon/start.go: a start that failed leaves a code, a container never started none to see.
+            if box.started_once and not box.exit_code:
+                box.exit_code = 128
+            raise
+        box.published = tuple(self._publish(port) for port in box.ports)
+        box.started_once, box.stopped_by_hand = True, False
+        ends = self.contents[box.image_id].exits if box.image_id in self.contents else None
+        again = box.restart in {"always", "unless-stopped"} or (box.restart == "on-failure" and ends)
+        box.state = "running" if ends is None else "restarting" if again else "exited"
+        box.exit_code = ends
+
+    def _refuse_start(self, box: Box) -> None:
+        if box.joins and not self._lives(self._known(box.joins)):
+            raise ModelError(409, "cannot join network of a non running container")
+        for linked in box.links:
+            if linked not in self.boxes or not self._lives(self.boxes[linked]):
+                raise ModelError(500, "Cannot link to a non running container")
+        for other in self.boxes.values():
+            if other is not box and other.state in {"running", "paused"}:
+                for port in box.ports:
+                    if any(port.clashes(held) for held in other.published):
+                        raise ModelError(500, f"Bind for :{port.host_port} failed: port is already allocated")
+
+    @staticmethod
+    def _lives(box: Box) -> bool:
+        return box.state in {"running", "paused"}
+
+    def _publish(self, port: Port) -> Port:
+        if port.host_port:
+            return replace(port, host_ip=port.host_ip or "0.0.0.0")
+        held = {held.host_port for box in self.boxes.values() for held in box.published}
+        return replace(port, host_port=max(held | {_FIRST_PICKED_PORT - 1}) + 1, host_ip="0.0.0.0")
+
+    def unpause(self, container_id: ContainerId) -> None:
+        """Let a paused container go on."""
+        with self._call("unpause", container_id):
+            box = self._known(container_id)
+            if box.state != "paused":
+                raise ModelError(500, f"Container {container_id} is not paused")
+            box.state = "running"
+
+    def rename(self, container_id: ContainerId, name: str) -> None:
+        """Rename a container."""
+        with self._call("rename", container_id):
+            box = self._known(container_id)
+            if box.name == name:
+                raise ModelError(400, "Renaming a container with the same name as its current name")
+            self._refuse_taken(name)
+            box.name = name
+
+    def signal(self, name: str, signal: str) -> None:
+        """Send a signal to a running container."""
+        with self._call("signal", name):
+            box = next((box for box in self.boxes.values() if name in {box.name, box.container_id}), None)
+            if box is None:
+                raise ModelError(404, f"No such container: {name}")
+            if box.state not in {"running", "restarting", "paused"}:
+                raise ModelError(409, f"Container {name} is not running")
+
+    def remove(self, container_id: ContainerId) -> None:
+        """Remove a stopped container; its volumes stay."""
+        with self._call("remove", container_id):
+            box = self._known(container_id)
+            if box.state in {"running", "paused", "restarting"}:
+                raise ModelError(409, f"You cannot remove a running container {container_id}")
+            del self.boxes[container_id]
+
+    # What happens to a host.
+
+    def revive(self) -> None:
+        """Let calls reach the engine again after the process that made them was killed."""
+        self._dead, self.kill_at = False, 0
+
+    def pause(self, container_id: ContainerId) -> None:
+        """Pause a running container, as a person does."""
+        self.boxes[container_id].state = "paused"
+
+    def end(self, container_id: ContainerId, exit_code: int) -> None:
+        """Let a running container's program end."""
+        box = self.boxes[container_id]
+        box.state, box.exit_code = "exited", exit_code
+
+    def reboot(self) -> None:
+        """Restart the engine: what ran ends, and what its policy says comes back."""
+        for box in self.boxes.values():
+            if box.state in {"running", "paused", "restarting"}:
+                box.state, box.exit_code = "exited", 137
+        back = [box for box in self.boxes.values() if box.started_once and self._comes_back(box)]
+        for _ in back:  # a container may have to wait for the one it is linked to
+            for box in back:
+                self._try_start(box)
+
+    @staticmethod
+    def _comes_back(box: Box) -> bool:
+        return box.restart == "always" or (box.restart == "unless-stopped" and not box.stopped_by_hand)
+
+    def _try_start(self, box: Box) -> None:
+        if box.state == "exited":
+            try:
+                self._start(box)
+            except ModelError:
+                box.state = "exited"
+
+    def by_name(self, name: str) -> Box:
+        """Return the container of that name."""
+        return next(box for box in self.boxes.values() if box.name == name)
+
+    def _known(self, container_id: str) -> Box:
+        if container_id not in self.boxes:
+            raise ModelError(404, f"No such container: {container_id}")
+        return self.boxes[ContainerId(container_id)]
+
+    def _refuse_taken(self, name: str) -> None:
+        if any(box.name == name for box in self.boxes.values()):
+            raise ModelError(409, f'The container name "/{name}" is already in use')
+
+    def _new_id(self, kind: str) -> str:
+        self._count += 1
+        return sha256(f"{kind} {self._count}").partition(":")[2]
+
+
+def sha256(text: str) -> str:
+    """Return a text's digest as the engine writes it."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _shown(box: Box) -> str:
+    told = {key.replace("dockerup.", ""): value for key, value in box.labels.items()}
+    told.pop("definition", None)
+    ports = [port.host_port for port in box.ports]
+    return f"{box.container_id[:8]} {box.name} {box.state}({box.exit_code}) {box.image} {ports} {told}"
+
+
+def _repository(name: str) -> str:
+    return name.partition("@")[0] if "@" in name else name.rpartition(":")[0]
+
+
+def _one_reference(names: list[str]) -> bool:
+    """Tell whether all names are of one repository, with one tag at most (moby's isSingleReference)."""
+    tags = [name for name in names if "@" not in name]
+    digests = {_repository(name) for name in names if "@" in name}
+    if len(names) <= 1:
+        return len(names) == 1
+    return len(tags) <= 1 and len(digests) == 1 and all(_repository(tag) in digests for tag in tags)
+
+
+def _joined(config: Mapping[str, Any]) -> str:
+    kind, _, target = str(config.get("NetworkMode", "")).partition(":")
+    return target if kind == "container" else ""
+
+
+def _ports(bindings: Mapping[str, list[dict[str, str]]]) -> Iterator[Port]:
+    for exposed, hosts in bindings.items():
+        number, _, protocol = exposed.partition("/")
+        for host in hosts:
+            host_port = int(host.get("HostPort") or 0)
+            yield Port(int(number), host_port, protocol, host.get("HostIp", ""))

@@ -1,0 +1,133 @@
+"""Hosts to plan for: what is listed, the settings, and an engine with a past."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dockerup.decide import Host, Policy, entry_of, protection
+from dockerup.desired import Desired, combine
+from dockerup.execute import Result, execute
+from dockerup.image import Answer, ImageRef, Known, Unknown
+from dockerup.images import LocalImages, questions
+from dockerup.plan import make_plan
+from dockerup.problems import Origin
+from dockerup.snapshot import Container, Snapshot
+from dockerup.sources.result import Item, SourceResult
+from dockerup.spec import ContainerSpec
+from dockerup.steps import Plan
+from tests.model import Model
+
+AWAY = Unknown("the registry does not answer")
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What is listed by each source, and which sources cannot be read whole."""
+
+    confdir: tuple[Mapping[str, Any], ...] = ()
+    userdata: tuple[Mapping[str, Any], ...] | None = None
+    broken: frozenset[str] = frozenset()
+    explicit: bool = True
+
+    def desired(self) -> Desired:
+        """Return the desired state that the sources say together."""
+        results = [self._result("confdir", self.confdir)]
+        if self.userdata is not None or "user-data" in self.broken:
+            results.append(self._result("user-data", self.userdata or ()))
+        return combine(results)
+
+    def _result(self, name: str, documents: Iterable[Mapping[str, Any]]) -> SourceResult:
+        return SourceResult(
+            name,
+            tuple(Item(one, Origin(name).at("containers", i)) for i, one in enumerate(documents)),
+            declared=True,
+            explicit=self.explicit,
+            complete=name not in self.broken,
+        )
+
+
+@dataclass
+class Case:
+    """An engine, and all else that a plan is made from."""
+
+    listing: Listing
+    model: Model
+    policy: Policy = field(default_factory=Policy)
+    away: frozenset[str] = frozenset()
+
+    def fresh(self) -> Case:
+        """Return the same case with a copy of the engine, to be spoiled."""
+        return replace(self, model=self.model.copy())
+
+    @property
+    def specs(self) -> tuple[ContainerSpec, ...]:
+        """The containers that are listed."""
+        return self.listing.desired().specs
+
+    def answers(self, observed: Snapshot) -> dict[ImageRef, Answer]:
+        """Return what the registries say now of what a run would ask."""
+        asked = questions(self.specs, LocalImages.of(observed.images), pull=True)
+        return {ref: self._answer(ref) for ref in asked}
+
+    def _answer(self, ref: ImageRef) -> Answer:
+        digest = self.model.registry.tags.get(ref.familiar)
+        return AWAY if digest is None or ref.familiar in self.away else Known(digest)
+
+    def plan(self) -> Plan:
+        """Return the plan of a new run."""
+        observed = self.model.snapshot()
+        return plan_for(self, observed, self.answers(observed))
+
+    def host(self) -> Host:
+        """Return all that decisions are made from."""
+        observed = self.model.snapshot()
+        return Host.of(
+            self.listing.desired(), observed, self.answers(observed), self.policy, self.model.clock
+        )
+
+    def run(self, concurrency: int = 1) -> list[Result]:
+        """Make one run, as dockerup.reconcile does, and return what became of each step of it."""
+        answers = self.answers(self.model.snapshot())
+        results: list[Result] = []
+        for _ in range(3):
+            plan = plan_for(self, self.model.snapshot(), answers)
+            if not plan.changes:
+                break
+            latest = carry_out(plan, self.model, concurrency)
+            results += latest
+            if any(one.text and one.outcome.name != "REFUSED" for one in latest):
+                break
+        return results
+
+    def family(self, name: str) -> list[Container]:
+        """Return the containers of an entry."""
+        return [one for one in self.model.snapshot().containers if entry_of(one) == name]
+
+    def protected(self) -> list[Container]:
+        """Return the containers that are never touched."""
+        host = self.host()
+        return [one for one in host.observed.containers if protection(one, host)]
+
+
+def plan_for(case: Case, observed: Snapshot, answers: Mapping[ImageRef, Answer]) -> Plan:
+    """Return the plan for a snapshot, with those containers inspected that it has to know more of."""
+    wanted: frozenset[Any] = frozenset()
+    while True:
+        seen = case.model.with_details(observed, wanted)
+        plan = make_plan(case.listing.desired(), seen, answers, case.policy, case.model.clock)
+        if plan.wanted <= wanted:
+            return plan
+        wanted |= plan.wanted
+
+
+def carry_out(plan: Plan, model: Model, concurrency: int = 1) -> tuple[Result, ...]:
+    """Carry a plan out on the model."""
+    return execute(plan, model, model.pull, concurrency, threading.Event())
+
+
+def prefix(plan: Plan, length: int) -> Plan:
+    """Return the first steps of a plan."""
+    return replace(plan, nodes=plan.nodes[:length])

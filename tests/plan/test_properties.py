@@ -1,0 +1,300 @@
+"""What holds for every plan, whatever is listed and whatever the host went through."""
+
+from __future__ import annotations
+
+import random
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import assume, given
+
+from dockerup import labels
+from dockerup.definition import definition_hash
+from dockerup.execute import Outcome
+from dockerup.keys import Change
+from dockerup.plan import make_plan
+from dockerup.snapshot import Container
+from dockerup.spec import ContainerSpec
+from dockerup.steps import Create, Created, Existing, Keep, Pull, RemoveImage, Signal, Step, Tag, Why
+from tests.model import Killed, Model
+from tests.plan.conftest import profile
+from tests.plan.hosts import Case, Listing, carry_out, plan_for, prefix
+from tests.plan.strategies import cases, new_model, whole_cases
+
+HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN}
+few = profile()
+
+
+def held(case: Case) -> set[str]:
+    """Return the entries for which nothing can be done."""
+    keeps = (node.step for node in case.plan().nodes if isinstance(node.step, Keep))
+    return {step.entry for step in keeps if step.cause.why in HOLDS}
+
+
+def ran(one: Container) -> bool:
+    return one.state in {"running", "restarting"}
+
+
+def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
+    """Tell whether a container is what an entry lists, by the engine's own facts and not by the plan's."""
+    box = case.model.boxes[one.container_id]
+    bound = labels.read_map(one.labels, labels.BOUND)
+    ids = {name: case.model.by_name(name).container_id for name in spec.bound_to}
+    published = {(port.container_port, port.host_port) for port in box.ports}
+    return (
+        one.name == spec.name
+        and one.labels[labels.HASH] == definition_hash(spec.definition, Change.REPLACE)
+        and box.restart == spec.restart
+        and bound == ids
+        and (not spec.joins or box.joins == ids[spec.joins])
+        and set(box.links) == {ids[name] for name in spec.links}
+        and published == {(port.container_port, port.host_port) for port in spec.ports}
+        and right_image(one, spec, case)
+        and (ran(one) or ended_as_it_may(one, spec))
+    )
+
+
+def ended_as_it_may(one: Container, spec: ContainerSpec) -> bool:
+    if one.state != "exited" or spec.restart not in {"on-failure", "no"}:
+        return False
+    return one.exit_code == 0 or spec.restart == "no"
+
+
+def right_image(one: Container, spec: ContainerSpec, case: Case) -> bool:
+    newest = case.model.registry.tags.get(spec.image.familiar)
+    exact = f"{spec.image.familiar_name}@{newest}"
+    if newest is None or not spec.follows_registry or spec.image.familiar in case.away:
+        return one.image_id == case.model.names.get(spec.image.familiar, one.image_id)
+    return one.image_id == case.model.registry.contents[exact].image_id
+
+
+def assert_as_listed(case: Case, without: set[str] = frozenset()) -> None:  # type: ignore[assignment]
+    for spec in case.specs:
+        if spec.name not in without:
+            family = case.family(spec.name)
+            assert [one.name for one in family] == [spec.name], (spec.name, family)
+            assert fits(family[0], spec, case), (spec, case.model.boxes[family[0].container_id])
+
+
+def assert_done(case: Case) -> None:
+    """Assert that nothing is left to do."""
+    assert case.plan().changes == (), str(case.plan())
+
+
+@few
+@given(cases())
+def test_applied_plan_gives_what_is_listed_for_every_entry_that_is_not_held(case: Case) -> None:
+    without = held(case)
+    results = case.run()
+    assert [(str(one.node.step), one.text) for one in results if one.outcome is Outcome.FAILED] == []
+    assert_as_listed(case, without | held(case))
+    assert_done(case)
+
+
+@few
+@given(cases())
+def test_steps_carried_out_at_once_give_the_same_host(case: Case) -> None:
+    without = held(case)
+    results = case.run(concurrency=4)
+    assert [(str(one.node.step), one.text) for one in results if one.outcome is Outcome.FAILED] == []
+    assert_as_listed(case, without | held(case))
+    assert_done(case)
+
+
+@few
+@given(whole_cases())
+def test_nothing_is_held_where_everything_is_dockerups_to_decide(case: Case) -> None:
+    assert held(case) == set()
+    case.run()
+    assert_as_listed(case)
+    assert {box.name for box in case.model.boxes.values()} == {spec.name for spec in case.specs}
+
+
+@few
+@given(cases())
+def test_protected_containers_and_volumes_are_never_touched(case: Case) -> None:
+    protected = {one.container_id for one in case.protected()}
+    before = {container_id: repr(case.model.boxes[container_id]) for container_id in protected}
+    volumes = set(case.model.volumes)
+    case.run()
+    assert {one: repr(case.model.boxes.get(one)) for one in protected} == before
+    assert not {subject for _, subject in case.model.calls} & protected
+    assert volumes <= case.model.volumes
+
+
+@few
+@given(cases())
+def test_nothing_goes_for_being_absent_while_the_list_is_not_whole(case: Case) -> None:
+    desired = case.listing.desired()
+    listed = {spec.name for spec in desired.specs}
+    unlisted = {
+        one.container_id
+        for one in case.model.snapshot().containers
+        if one.labels.get(labels.NAME, one.name) not in listed
+    }
+    images = dict(case.model.contents)
+    strangers = {
+        one.container_id
+        for one in case.model.snapshot().containers
+        if labels.NAME not in one.labels and one.container_id in unlisted
+    }
+    stay = set()
+    if not desired.complete:
+        stay |= unlisted
+    if case.policy.unmanaged == "keep" or not desired.explicit:
+        stay |= strangers
+    before = {container_id: repr(case.model.boxes[container_id]) for container_id in stay}
+    case.run()
+    assert {one: repr(case.model.boxes.get(one)) for one in stay} == before
+    if not desired.complete:
+        assert images.keys() <= case.model.contents.keys()
+
+
+@few
+@given(cases())
+def test_replaced_container_leaves_its_anonymous_volumes_to_the_new_one(case: Case) -> None:
+    before = {spec.name: case.family(spec.name) for spec in case.specs}
+    case.run()
+    for spec in case.specs:
+        olds, now = before[spec.name], case.family(spec.name)
+        if len(olds) == len(now) == 1 and labels.NAME in olds[0].labels and not spec.volumes_from:
+            had = {mount.path: mount.volume for mount in olds[0].mounts}
+            has = {mount.path: mount.volume for mount in now[0].mounts}
+            assert {path: had[path] for path in had.keys() & has.keys()} == {
+                path: has[path] for path in had.keys() & has.keys()
+            }
+
+
+def essence(step: Step, made: Mapping[str, Any]) -> tuple[object, ...]:
+    """Return what a step does to what, whatever its cause and however the containers are called by now."""
+    kind = type(step).__name__
+    if isinstance(step, (Pull, Tag, RemoveImage)):
+        return kind, str(step)
+    if isinstance(step, Signal):
+        return kind, step.name, step.signal
+    if isinstance(step, Create):
+        bound = tuple((name, identity(target, made)) for name, target in step.bound)
+        return kind, step.entry, step.name, step.volumes, bound
+    if isinstance(step, Keep):
+        return kind, step.entry
+    parts = tuple(getattr(step, key, "") for key in ("restart", "name", "paused"))
+    return (kind, step.entry, identity(step.target, made), *parts)
+
+
+def identity(target: object, made: Mapping[str, Any]) -> object:
+    if isinstance(target, Existing):
+        return target.container_id
+    assert isinstance(target, Created)
+    return made.get(target.entry, f"new {target.entry}")
+
+
+def still_due(step: Step, model: Model) -> bool:
+    """Tell whether a step has something to do; the names of an image go together with the last tag."""
+    return not isinstance(step, RemoveImage) or step.image in {*model.names, *model.contents}
+
+
+@few
+@given(cases())
+def test_plan_from_every_prefix_of_a_plan_is_the_rest_of_it(case: Case) -> None:
+    plan = case.plan()
+    for done in range(len(plan.nodes) + 1):
+        halfway = case.fresh()
+        results = carry_out(prefix(plan, done), halfway.model)
+        assert all(one.outcome in {Outcome.DONE, Outcome.NOT_RUN} for one in results)
+        made = halfway.model.made
+        rest = [node.step for node in plan.nodes[done:] if not isinstance(node.step, Keep)]
+        expected = [essence(step, made) for step in rest if still_due(step, halfway.model)]
+        again = halfway.plan()
+        found = [essence(node.step, made) for node in again.changes]
+        assert found == expected, f"{plan}\nafter {done}:\n{again}"
+
+
+@few
+@given(cases())
+def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        for reboot in (False, True):
+            killed = case.fresh()
+            killed.model.kill_at = call
+            with pytest.raises(Killed):
+                killed.run()
+            killed.model.revive()
+            if reboot:
+                killed.model.reboot()
+            without = held(killed)
+            killed.run()
+            assert_as_listed(killed, without | held(killed))
+            assert_done(killed)
+            assert case.model.volumes <= killed.model.volumes
+
+
+@few
+@given(cases())
+def test_step_that_fails_leaves_every_entry_with_a_container_that_ran(case: Case) -> None:
+    whole = case.fresh()
+    whole.run()
+    served = {
+        spec.name for spec in case.specs if any(one.state == "running" for one in case.family(spec.name))
+    }
+    for call in range(1, len(whole.model.calls) + 1):
+        failing = case.fresh()
+        failing.model.fail_at = call
+        failing.run()
+        for name in served:
+            spec = next(spec for spec in case.specs if spec.name == name)
+            assert any(
+                ran(one) or ended_as_it_may(one, spec) for one in failing.family(name)
+            ), f"{name}, call {call}: {failing.model.calls}\n{case.plan()}"
+        failing.run()
+        failing.run()
+        assert_done(failing)
+
+
+@few
+@given(cases())
+def test_order_of_what_is_put_in_changes_nothing(case: Case) -> None:
+    observed = case.model.snapshot()
+    answers = case.answers(observed)
+    text = str(plan_for(case, observed, answers))
+    for seed in range(3):
+        mixed = random.Random(seed)
+        containers = mixed.sample(observed.containers, len(observed.containers))
+        images = mixed.sample(observed.images, len(observed.images))
+        listing = replace(
+            case.listing,
+            confdir=tuple(mixed.sample(case.listing.confdir, len(case.listing.confdir))),
+        )
+        other = replace(observed, containers=tuple(containers), images=tuple(images))
+        pairs = mixed.sample(sorted(answers.items(), key=str), len(answers))
+        assert str(plan_for(replace(case, listing=listing), other, dict(pairs))) == text
+
+
+def count_calls(amount: int) -> int:
+    """Return how many Python functions the plan for that many current containers calls."""
+    documents = tuple({"name": f"web{i}", "image": "shop/web:1", "env": {"N": i}} for i in range(amount))
+    case = Case(Listing(documents), new_model())
+    case.run()
+    observed = case.model.snapshot()
+    answers, desired = case.answers(observed), case.listing.desired()
+    calls = 0
+
+    def count(_frame: object, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    sys.setprofile(count)
+    try:
+        plan = make_plan(desired, observed, answers, case.policy, case.model.clock)
+    finally:
+        sys.setprofile(None)
+    assert plan.changes == ()
+    return calls
+
+
+def test_work_of_a_plan_grows_with_the_number_of_containers_and_no_faster() -> None:
+    assert count_calls(200) < 2.5 * count_calls(100)

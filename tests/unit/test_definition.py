@@ -1,0 +1,256 @@
+"""The hashes and the description of a definition, as labels hold them for years."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockerup.definition import definition_hash, describe, differences
+from dockerup.keys import CONTAINER_KEYS, Change
+from dockerup.problems import Origin
+from dockerup.sources.result import Item
+from dockerup.spec import ContainerSpec, parse
+
+SALT = "salt"
+FULL: dict[str, Any] = {
+    "image": "nginx:1.27",
+    "name": "web",
+    "portMappings": [
+        {"containerPort": "80", "hostPort": "8080"},
+        {"containerPort": 53, "protocol": "udp", "hostIp": "127.0.0.1"},
+    ],
+    "env": {"B": 1, "A": "ü"},
+    "restart": "never",
+    "memory": "512m",
+    "cpu": "512",
+}
+SHARING: dict[str, Any] = {
+    "image": "127.0.0.1:5000/team/db",
+    "volumes": [
+        {"containerPath": "/data"},
+        {"containerPath": "/etc/x", "hostPath": "/srv/x", "mode": "ro"},
+        {"from": "store"},
+    ],
+    "command": "serve --all",
+    "entrypoint": ["/bin/sh"],
+    "privileged": "yes",
+    "network": "mine",
+    "links": {"mq": "queue"},
+    "signal": {"proxy": "HUP"},
+    "update": {"pull": False},
+}
+
+
+def spec(document: object) -> ContainerSpec:
+    result = parse([Item(document, Origin("x.yaml"))], "confdir")
+    assert result.problems == ()
+    return result.specs[0]
+
+
+def hashes(document: object) -> tuple[str, str]:
+    definition = spec(document).definition
+    return definition_hash(definition, Change.REPLACE), definition_hash(definition, Change.IN_PLACE)
+
+
+def changed(old: object, new: object) -> list[str]:
+    found = differences(describe(spec(old).definition, SALT), spec(new).definition)
+    assert found is not None
+    return [str(one) for one in found]
+
+
+# A change of these would replace every container of every host at the next upgrade. A new scheme needs
+# a number of its own, and has to compare definitions instead.
+@pytest.mark.parametrize(
+    ("document", "replace", "in_place"),
+    [
+        ({"image": "nginx"}, "1:6f6b2e4b52f87e8d38cf0cec1a1d6e99", "1:44136fa355b3678a1146ad16f7e8649e"),
+        (FULL, "1:0a6c7e268a29e4e83337bf4765cd7375", "1:8c565981366532a92ce5a5ea5de75e54"),
+        (SHARING, "1:c608ec05f84a4dead47a28d240f34748", "1:44136fa355b3678a1146ad16f7e8649e"),
+    ],
+    ids=["least", "full", "sharing"],
+)
+def test_the_hashes_of_scheme_1_are_these_for_ever(document: object, replace: str, in_place: str) -> None:
+    assert hashes(document) == (replace, in_place)
+
+
+def test_the_described_definition_of_scheme_1_is_this_for_ever() -> None:
+    assert describe(spec(FULL).definition, SALT) == (
+        '{"definition":{"cpu":512,"env":{"A":"5dc0279a0b7d21da","B":"2b9a2fab70e739d7"},'
+        '"image":"nginx:1.27","memory":536870912,"portMappings":'
+        '[{"containerPort":53,"hostIp":"127.0.0.1","protocol":"udp"},{"containerPort":80,"hostPort":8080}],'
+        '"restart":"no"},"salt":"salt","scheme":1}'
+    )
+
+
+def shuffled(value: Any, order: random.Random) -> Any:
+    """Return the same document with the keys of each object in another order, its ports and volumes too."""
+    if isinstance(value, dict):
+        keys = order.sample(list(value), len(value))
+        lists = {"portMappings", "volumes"}
+        return {
+            key: order.sample(value[key], len(value[key])) if key in lists else shuffled(value[key], order)
+            for key in keys
+        }
+    return value
+
+
+@given(st.sampled_from([FULL, SHARING]), st.randoms(use_true_random=False))
+def test_order_does_not_change_the_hashes(document: dict[str, Any], order: random.Random) -> None:
+    assert hashes(shuffled(document, order)) == hashes(document)
+
+
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        {"portMappings": [{"containerPort": 80, "hostPort": 8080}, FULL["portMappings"][1]]},
+        {"portMappings": [{**FULL["portMappings"][0], "protocol": "tcp"}, FULL["portMappings"][1]]},
+        {"portMappings": [FULL["portMappings"][0], {**FULL["portMappings"][1], "hostPort": 0}]},
+        {"env": {"A": "ü", "B": "1"}},
+        {"restart": False},
+        {"restart": "no"},
+        {"memory": 512},
+        {"memory": 536870912},
+        {"memory": "0.5g"},
+        {"cpu": 512},
+        {"image": "docker.io/library/nginx:1.27"},
+        {"network": "bridge"},
+        {"network": "default"},
+        {"privileged": False},
+        {"volumes": []},
+        {"links": {}},
+        {"type": "docker"},
+        {"name": "other"},
+        {"update": {"eager": True}},
+        {"signal": {"proxy": "HUP"}},
+    ],
+    ids=str,
+)
+def test_another_spelling_or_a_default_spelled_out_changes_no_hash(spelt: dict[str, Any]) -> None:
+    assert hashes({**FULL, **spelt}) == hashes(FULL)
+
+
+def test_a_default_restart_policy_spelled_out_changes_no_hash() -> None:
+    assert hashes({"image": "nginx", "restart": "always"}) == hashes({"image": "nginx"})
+
+
+# Another value of each key that a change of which asks something of a container.
+OTHER: dict[str, Any] = {
+    "image": "nginx:1.28",
+    "portMappings": [{"containerPort": 80}],
+    "env": {"A": "u", "B": "1"},
+    "volumes": [{"containerPath": "/b"}],
+    "cpu": 1024,
+    "memory": "1g",
+    "entrypoint": ["/bin/false"],
+    "command": [],
+    "privileged": True,
+    "network": "host",
+    "restart": "always",
+    "links": {"db": "x1"},
+}
+
+
+def test_every_key_that_matters_has_another_value_here() -> None:
+    assert OTHER.keys() == {key for key, row in CONTAINER_KEYS.items() if row.change is not Change.NOTHING}
+
+
+@pytest.mark.parametrize("key", sorted(OTHER.keys() - {"command"}))
+def test_a_change_of_a_key_changes_its_own_hash_only(key: str) -> None:
+    base = {key: value for key, value in FULL.items() if key != "portMappings"}
+    before, after = hashes(base), hashes({**base, key: OTHER[key]})
+    in_place = CONTAINER_KEYS[key].change is Change.IN_PLACE
+    assert (before[0] == after[0], before[1] == after[1]) == (in_place, not in_place)
+
+
+# The description.
+
+
+@given(
+    st.dictionaries(st.sampled_from("ABC"), st.text("3cret").map("-s{}".format), min_size=1),
+    st.text("0123456789abcdef"),
+)
+def test_no_env_value_is_in_a_description_or_a_difference(env: dict[str, str], salt: str) -> None:
+    one = spec({"image": "nginx", "env": env}).definition
+    described = describe(one, salt)
+    said = [str(other) for other in differences(described, spec({"image": "nginx"}).definition) or ()]
+    said += [str(other) for other in differences(describe({"image": "nginx:latest"}, salt), one) or ()]
+    assert len(said) == 2 * len(env)
+    assert not [value for value in env.values() if value in described or value in "".join(said)]
+
+
+def test_the_same_env_value_has_another_digest_under_another_salt() -> None:
+    one = spec(FULL).definition
+    assert (
+        json.loads(describe(one, "a"))["definition"]["env"]
+        != json.loads(describe(one, "b"))["definition"]["env"]
+    )
+
+
+def test_nothing_differs_from_its_own_description() -> None:
+    for document in (FULL, SHARING):
+        assert changed(document, document) == []
+
+
+def test_differences_name_each_key_with_old_and_new() -> None:
+    new = {**FULL, "image": "nginx:1.28", "memory": "1g", "command": ["x"], "env": {"A": "u", "C": "new"}}
+    del new["restart"]
+    assert changed(FULL, new) == [
+        'command (none) -> ["x"]',
+        "env.A (hidden) -> (hidden)",
+        "env.B (hidden) -> (none)",
+        "env.C (none) -> (hidden)",
+        "image nginx:1.27 -> nginx:1.28",
+        "memory 536870912 -> 1073741824",
+        "restart no -> (none)",
+    ]
+
+
+def test_what_asks_nothing_of_a_container_is_no_difference() -> None:
+    assert changed(FULL, {**FULL, "name": "other", "update": {"pull": False}, "signal": {"x1": "HUP"}}) == []
+
+
+def test_a_key_of_a_later_dockerup_is_a_difference() -> None:
+    label = json.loads(describe(spec(FULL).definition, SALT))
+    label["definition"]["healthCheck"] = {"interval": 5}
+    found = differences(json.dumps(label), spec(FULL).definition)
+    assert found is not None
+    assert [one.key for one in found] == ["healthCheck.interval"]
+
+
+JUNK = [
+    "",
+    "{",
+    "null",
+    "5",
+    "[]",
+    '"x"',
+    "{}",
+    '{"definition":{}}',
+    '{"salt":"x"}',
+    '{"definition":5,"salt":""}',
+]
+
+
+@pytest.mark.parametrize("label", [*JUNK, pytest.param("[" * 200_000, id="nested")])
+def test_a_label_that_cannot_be_read_says_nothing(label: str) -> None:
+    assert differences(label, spec(FULL).definition) is None
+
+
+@given(
+    st.text()
+    | st.recursive(
+        st.none() | st.integers() | st.text(max_size=3),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(st.sampled_from(["definition", "salt", "env", "image", "x"]), inner, max_size=3)
+        ),
+    ).map(json.dumps)
+)
+def test_no_label_raises(label: str) -> None:
+    found = differences(label, spec(FULL).definition)
+    assert found is None or all(map(str, found))

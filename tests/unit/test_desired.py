@@ -1,0 +1,223 @@
+"""What all sources say together: which entry holds, what is refused, and in which order things come."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockerup.desired import RANK, Desired, NoSourceError, combine
+from dockerup.problems import Origin, Problem
+from dockerup.sources.result import Item, SourceResult
+
+UNREADABLE = Problem(Origin("containers.d/b.yaml"), "it cannot be read", "Correct it.")
+
+
+def source(
+    name: str, *values: object, complete: bool = True, problems: tuple[Problem, ...] = ()
+) -> SourceResult:
+    items = tuple(Item(value, Origin(name).at(place)) for place, value in enumerate(values))
+    return SourceResult(name, items, declared=True, explicit=True, complete=complete, problems=problems)
+
+
+def confdir(*values: object) -> SourceResult:
+    return source("confdir", *values)
+
+
+def entry(name: str, *links: str, port: int = 0, **keys: object) -> dict[str, object]:
+    made: dict[str, object] = {"name": name, "image": "nginx", **keys}
+    if links:
+        made["links"] = dict.fromkeys(links, "alias")
+    if port:
+        made["portMappings"] = [{"containerPort": 80, "hostPort": port}]
+    return made
+
+
+def names(desired: Desired) -> list[str]:
+    return [spec.name for spec in desired.specs]
+
+
+# Sources.
+
+
+def test_containers_of_all_sources_are_wanted() -> None:
+    desired = combine([confdir(entry("web")), source("user-data", entry("db"))])
+    assert names(desired) == ["db", "web"]
+    assert {spec.name: spec.source for spec in desired.specs} == {"web": "confdir", "db": "user-data"}
+    assert (desired.complete, desired.explicit, desired.broken, desired.problems) == (
+        True,
+        True,
+        frozenset(),
+        (),
+    )
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_user_data_holds_over_confdir_and_the_run_says_so(turned: bool) -> None:
+    results = [confdir(entry("web", image="redis")), source("user-data", entry("web"))]
+    desired = combine(results[::-1] if turned else results)
+    assert [(spec.source, spec.image.familiar_name) for spec in desired.specs] == [("user-data", "nginx")]
+    assert desired.notes == ("web: the entry of user-data is used, not confdir: [0]",)
+    assert desired.complete
+
+
+def test_every_source_has_a_rank() -> None:
+    assert RANK == ("user-data", "confdir")
+
+
+def test_notes_of_sources_and_entries_are_passed_on() -> None:
+    told = SourceResult("user-data", declared=False, notes=("user-data is plainly a shell script",))
+    desired = combine([told, confdir(entry("web", memory=512))])
+    assert desired.notes == (
+        "user-data is plainly a shell script",
+        "confdir: [0].memory: 512 is read as 512 MiB; write 512m to say so",
+    )
+
+
+def test_no_source_at_all_is_an_error_and_never_an_empty_list() -> None:
+    with pytest.raises(NoSourceError, match=r"containers\.d"):
+        combine([SourceResult("confdir"), SourceResult("user-data")])
+    with pytest.raises(NoSourceError):
+        combine([])
+
+
+def test_a_directory_without_files_is_a_source_and_no_explicit_list() -> None:
+    desired = combine([SourceResult("confdir", declared=True), SourceResult("user-data")])
+    assert (desired.specs, desired.complete, desired.explicit) == ((), True, False)
+
+
+def test_a_list_that_is_written_out_empty_is_explicit() -> None:
+    desired = combine([confdir(), SourceResult("user-data")])
+    assert (desired.specs, desired.complete, desired.explicit) == ((), True, True)
+
+
+def test_a_source_that_cannot_be_read_is_there_and_makes_the_list_incomplete() -> None:
+    unread = SourceResult("user-data", complete=False, problems=(UNREADABLE,))
+    desired = combine([unread])
+    assert (desired.complete, desired.broken, desired.problems) == (
+        False,
+        frozenset({"user-data"}),
+        (UNREADABLE,),
+    )
+    beside = combine([unread, confdir(entry("web"))])
+    assert (names(beside), beside.complete, beside.broken) == (["web"], False, frozenset({"user-data"}))
+
+
+# Whatever is wrong, the list is not the whole.
+
+
+@pytest.mark.parametrize(
+    ("wrong", "kept"),
+    [
+        ([entry("web"), entry("db", memory="lots")], ["web"]),
+        ([entry("web"), "nginx"], ["web"]),
+        ([entry("web"), entry("web")], ["web"]),
+        ([entry("web", port=80), entry("xylo", port=80)], ["web"]),
+        ([entry("web"), entry("aa", "bb"), entry("bb", "aa")], ["web"]),
+    ],
+    ids=["bad value", "no object", "name twice", "port twice", "circle"],
+)
+def test_any_problem_makes_the_list_incomplete_and_keeps_the_rest(
+    wrong: Sequence[object], kept: list[str]
+) -> None:
+    desired = combine([confdir(*wrong), SourceResult("user-data")])
+    assert desired.problems
+    assert (names(desired), desired.complete, desired.broken) == (kept, False, frozenset({"confdir"}))
+
+
+def test_problems_of_reading_and_of_parsing_are_told_together() -> None:
+    read = source("confdir", entry("web", memory="lots"), complete=False, problems=(UNREADABLE,))
+    desired = combine([read, source("user-data", {"image": "Nginx"})])
+    assert [str(problem.where) for problem in desired.problems] == [
+        "user-data: [0].image",
+        "containers.d/b.yaml",
+        "confdir: [0].memory",
+    ]
+    assert desired.broken == {"confdir", "user-data"}
+
+
+def test_one_host_port_for_two_containers_is_a_problem_that_names_the_other() -> None:
+    desired = combine([confdir(entry("web", port=8080), entry("db", port=9090), entry("api", port=8080))])
+    assert [str(problem) for problem in desired.problems] == [
+        'confdir: [0].portMappings: host port 8080 is already that of "api" (confdir: [2]). '
+        "Give one of them another."
+    ]
+    assert names(desired) == ["api", "db"]
+
+
+def test_user_data_keeps_the_port_that_confdir_wants_too() -> None:
+    desired = combine([confdir(entry("api", port=8080)), source("user-data", entry("web", port=8080))])
+    assert names(desired) == ["web"]
+    assert desired.broken == {"confdir"}
+
+
+def test_an_entry_that_is_not_used_takes_no_port() -> None:
+    results = [
+        confdir(entry("web", port=80)),
+        source("user-data", entry("web", port=81), entry("db", port=80)),
+    ]
+    assert names(combine(results)) == ["db", "web"]
+    assert combine(results).problems == ()
+
+
+def test_ports_that_the_engine_picks_never_clash() -> None:
+    picked = [entry(f"web{i}", portMappings=[{"containerPort": 80}]) for i in range(3)]
+    assert len(combine([confdir(*picked)]).specs) == 3
+
+
+# Order and circles.
+
+
+def test_a_circle_names_its_path() -> None:
+    circle = [entry("aa", "bb"), entry("bb", network="container:cc"), entry("cc", volumes=[{"from": "aa"}])]
+    desired = combine([confdir(*circle, entry("dd", "aa"))])
+    assert [str(problem) for problem in desired.problems] == [
+        f"confdir: [{place}]: containers depend on each other in a circle: {way}. "
+        "Take one of links, volumes.from or network: container:NAME out."
+        for place, way in enumerate(["aa -> bb -> cc -> aa", "bb -> cc -> aa -> bb", "cc -> aa -> bb -> cc"])
+    ]
+    assert names(desired) == ["dd"]
+
+
+def test_a_container_that_depends_on_itself_is_a_circle() -> None:
+    (problem,) = combine([confdir(entry("web", "web"))]).problems
+    assert "in a circle: web -> web." in str(problem)
+
+
+@given(st.integers(0, 2**15 - 1), st.randoms(use_true_random=False))
+def test_each_comes_after_those_it_depends_on_whatever_the_order_of_the_files(
+    arrows: int, order: random.Random
+) -> None:
+    pairs = [(low, high) for high in range(6) for low in range(high)]
+    on = [pair for bit, pair in enumerate(pairs) if arrows >> bit & 1]
+    # Names against the order of dependence, so that sorting them is not enough.
+    entries = [entry(f"c{9 - i}", *(f"c{9 - low}" for low, high in on if high == i)) for i in range(6)]
+    desired = combine([confdir(*order.sample(entries, 6))])
+    assert desired.problems == ()
+    came = names(desired)
+    assert sorted(came) == sorted(str(one["name"]) for one in entries)
+    assert all(came.index(f"c{9 - low}") < came.index(f"c{9 - high}") for low, high in on)
+    assert came == names(combine([confdir(*entries)]))
+
+
+def test_what_does_not_depend_on_another_comes_by_name() -> None:
+    assert names(combine([confdir(entry("cc"), entry("aa"), entry("bb"))])) == ["aa", "bb", "cc"]
+
+
+def test_a_dependency_that_nobody_lists_holds_up_nothing_here() -> None:
+    desired = combine([confdir(entry("web", "gone"))])
+    assert (names(desired), desired.complete) == (["web"], True)
+
+
+def test_a_chain_of_thousands_is_put_in_order_within_a_second() -> None:
+    chain = [entry(f"c{i:04}", f"c{i + 1:04}") for i in range(2999)] + [entry("c2999")]
+    results = [confdir(*chain)]
+    began = time.process_time()
+    desired = combine(results)
+    took = time.process_time() - began
+    assert names(desired) == [f"c{i:04}" for i in reversed(range(3000))]
+    assert took < 1

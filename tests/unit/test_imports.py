@@ -1,0 +1,157 @@
+"""Which file may import which: the way of the data goes one way, and what decides cannot act."""
+
+from __future__ import annotations
+
+import ast
+import importlib.util
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+DECIDING = ("plan", "chain", "decide", "images", "steps", "spec", "keys", "kinds", "definition", "desired")
+# What asks the world something or changes it. The clock is a part of the world.
+EFFECTS = {"docker", "requests", "urllib3", "http", "socket", "subprocess", "threading", "asyncio"}
+EFFECTS |= {"os", "io", "pathlib", "shutil", "tempfile", "time", "datetime", "random", "logging", "sys"}
+DOORS = {"dockerup.cli", "dockerup.__main__", "cc_dockerup"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One name that a module imports, `at_start` or in a function, where it may never happen."""
+
+    name: str
+    at_start: bool
+
+
+def _modules() -> dict[str, Path]:
+    found = {}
+    for package in ("dockerup", "cc_dockerup"):
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+MODULES = _modules()
+
+
+def _imports(module: str) -> set[Import]:
+    tree = ast.parse(MODULES[module].read_text())
+    return {found for node in tree.body for found in _of_node(node, at_start=True)}
+
+
+def _of_node(node: ast.AST, *, at_start: bool) -> Iterator[Import]:
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.Import):
+        yield from (Import(alias.name, at_start) for alias in node.names)
+    if isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "names are literal: no relative imports"
+        yield from (Import(_meant(node.module or "", alias.name), at_start) for alias in node.names)
+    inside = isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+    for child in ast.iter_child_nodes(node):
+        yield from _of_node(child, at_start=at_start and not inside)
+
+
+def _meant(module: str, name: str) -> str:
+    return f"{module}.{name}" if f"{module}.{name}" in MODULES else module
+
+
+IMPORTS: Mapping[str, set[Import]] = {module: _imports(module) for module in MODULES}
+
+
+def _ours(module: str) -> set[str]:
+    return {one.name for one in IMPORTS[module] if one.name in MODULES}
+
+
+def _ways(module: str) -> dict[str, list[str]]:
+    """Return all that a module imports, directly or through our own, each with the way to it."""
+    ways = {module: [module]}
+    rest = [module]
+    while rest:
+        here = rest.pop()
+        for one in IMPORTS.get(here, ()):
+            if one.name not in ways:
+                ways[one.name] = [*ways[here], one.name]
+                rest.append(one.name)
+    return ways
+
+
+def test_the_modules_that_are_spoken_of_are_there() -> None:
+    assert {f"dockerup.{name}" for name in DECIDING} <= MODULES.keys()
+    assert "dockerup.problems" in _ours("dockerup.spec")
+    assert (
+        Import("docker", False) in IMPORTS["dockerup.engine"]
+        or Import("docker", True) in IMPORTS["dockerup.engine"]
+    )
+
+
+@pytest.mark.parametrize("name", DECIDING)
+def test_what_decides_asks_nothing_and_changes_nothing(name: str) -> None:
+    ways = _ways(f"dockerup.{name}")
+    wrong = [" -> ".join(way) for found, way in ways.items() if found.partition(".")[0] in EFFECTS]
+    assert wrong == []
+
+
+def test_nothing_imports_a_door() -> None:
+    wrong = {module: _ours(module) & DOORS for module in MODULES if module not in DOORS}
+    assert {module: doors for module, doors in wrong.items() if doors} == {}
+
+
+def test_the_engines_module_alone_imports_the_docker_sdk() -> None:
+    users = {
+        module for module in MODULES for one in IMPORTS[module] if one.name.partition(".")[0] == "docker"
+    }
+    assert users == {"dockerup.engine"}
+
+
+def test_arrows_go_one_way() -> None:
+    # Each is the other half of the module that loads it, only when it is needed, and uses its constants.
+    backward = {
+        "dockerup.yaml_document": {"dockerup.document"},
+        "dockerup.sources.imds": {"dockerup.sources.ec2"},
+    }
+    assert all(names <= _ours(module) for module, names in backward.items()), "take out what is mended"
+    arrows = {module: _ours(module) - backward.get(module, set()) for module in MODULES}
+    order = tuple(TopologicalSorter(arrows).static_order())
+    assert order.index("dockerup.plan") < order.index("dockerup.reconcile") < order.index("dockerup.cli")
+
+
+@pytest.mark.parametrize("package", ["yaml", "docker", "requests", "urllib3"])
+def test_only_the_module_for_it_loads_a_package_at_its_start(package: str) -> None:
+    """A run that does not need a package does not pay for it, nor for its being broken."""
+    users = {
+        module
+        for module in MODULES
+        for one in IMPORTS[module]
+        if one.at_start and one.name.partition(".")[0] == package
+    }
+    alone = {name: {"dockerup.engine"} for name in ("docker", "requests")}
+    alone["yaml"] = {"dockerup.yaml_document"}
+    assert users <= alone.get(package, set())
+
+
+def test_no_package_is_used_that_is_not_declared() -> None:
+    used = {one.name.partition(".")[0] for found in IMPORTS.values() for one in found}
+    outside = {name for name in used if importlib.util.find_spec(name) is None or _is_installed(name)}
+    # urllib3 comes with requests, cloudinit is the host's.
+    assert outside - {"docker", "requests", "yaml", "urllib3", "cloudinit"} == set()
+
+
+def _is_installed(name: str) -> bool:
+    found = importlib.util.find_spec(name)
+    return found is not None and "site-packages" in (found.origin or "")
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_nobody_asks_the_clock_through_datetime(module: str) -> None:
+    """The fixture that keeps unit tests from the clock cannot take `datetime.now` away."""
+    tree = ast.parse(MODULES[module].read_text())
+    asked = [node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
+    assert {"utcnow", "today"} & set(asked) == set()
+    calls = [ast.unparse(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)]
+    assert [call for call in calls if call.endswith(("datetime.now", "date.today"))] == []

@@ -1,0 +1,420 @@
+"""The table of keys: the parser and the JSON Schema agree, and every refusal helps."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from dockerup.keys import CONTAINER, CONTAINER_KEYS, json_schema
+from dockerup.kinds import Refused
+from dockerup.problems import Origin, Problem
+
+SCHEMA = Draft202012Validator(json_schema())
+ONE_CONTAINER = Draft202012Validator(dict(CONTAINER.schema))
+ORIGIN = Origin("web.yaml").at("containers", 0)
+
+# What the schema cannot say, by key and by the problem's text. Any other difference is a fault.
+BEYOND_SCHEMA = {
+    "image": r"(?!.* is not an image reference$)",  # the grammar: registry, path, tag, digest
+    "memory": r".* is not an amount of memory that a container can have$",  # once the unit is counted in
+    "hostIp": r'".*" is no IP address$',
+    "entrypoint": r"the quotes do not match",
+    "command": r"the quotes do not match",
+}
+
+
+def problems_of(document: object) -> tuple[Problem, ...]:
+    try:
+        CONTAINER.read(document, ORIGIN)
+    except Refused as refused:
+        return refused.problems
+    return ()
+
+
+def web(**keys: object) -> dict[str, object]:
+    return {"image": "nginx", **keys}
+
+
+# The same documents.
+
+NUMBERS = st.sampled_from([0, 1, 2, -1, 80, 65535, 65536, 262144, 262145, 6 << 20, 1 << 62, 1 << 63, 1.5])
+DIGITS = st.sampled_from(
+    ["0", "1", "01", "+1", " 1", "1\n", "65535", "65536", "262145", "-1", "1e3", "\u0663", ""]
+)
+MEMORY = st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,4})?[bkmgtBKMGT]?[iI]?[bB]?\n?\Z")
+WORDS = st.sampled_from(
+    ["docker", "Docker", "tcp", "TCP", "udp", "sctp", "rw", "ro", "", " ", "a 'b", "'a", "A=B"]
+    + ["always", "no", "never", "No", "FALSE", "yes", "on", "unless-stopped", "on-failure", "SIGHUP", "hup"]
+    + ["bridge", "host", "none", "default", "container:web", "container:w", "web", "w", "web.dockerup-new"]
+    + [
+        "9",
+        "99",
+        "127.0.0.1",
+        "::1",
+        "1.2.3",
+        "/a",
+        "/a:b",
+        "a\0",
+        "/a\0",
+        "/a\n",
+        "nginx",
+        "nginx:",
+        "web\n",
+    ]
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(max_size=4),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2),
+    max_leaves=4,
+)
+LEAF = st.booleans() | NUMBERS | DIGITS | WORDS | st.text(max_size=4)
+ANY = LEAF | MEMORY | JSON
+SUBKEYS = (
+    "containerPort",
+    "hostPort",
+    "protocol",
+    "hostIp",
+    "containerPath",
+    "hostPath",
+    "mode",
+    "from",
+    "pull",
+)
+NAMES = st.sampled_from([*CONTAINER_KEYS, *SUBKEYS, "eager", "Name", "web", "w", "A=B", ""])
+
+
+def _objects(*keys: str, values: st.SearchStrategy[Any] = ANY) -> st.SearchStrategy[Any]:
+    return st.fixed_dictionaries({}, optional=dict.fromkeys(keys, values))
+
+
+NEAR: dict[str, st.SearchStrategy[Any]] = {
+    "portMappings": st.lists(
+        _objects("containerPort", "hostPort", "protocol", "hostIp", values=LEAF), max_size=2
+    ),
+    "env": st.dictionaries(WORDS, ANY, max_size=2),
+    "volumes": st.lists(_objects("containerPath", "hostPath", "mode", "from", values=WORDS), max_size=2),
+    "memory": MEMORY | NUMBERS | DIGITS,
+    "entrypoint": st.lists(LEAF, max_size=2) | WORDS,
+    "command": st.lists(LEAF, max_size=2) | WORDS,
+    "links": st.dictionaries(WORDS, WORDS, max_size=2),
+    "signal": st.dictionaries(WORDS, WORDS, max_size=2),
+    "update": _objects("pull", "eager", values=LEAF),
+}
+VALID: dict[str, list[object]] = {
+    "type": ["docker"],
+    "name": ["web", "w.1", "a" * 64],
+    "image": ["nginx", "127.0.0.1:5000/team/web:1", "nginx@sha256:" + "0" * 64],
+    "portMappings": [
+        [],
+        [{"containerPort": 80}],
+        [{"containerPort": "80", "hostPort": "8080", "protocol": "udp", "hostIp": "::1"}],
+    ],
+    "env": [{}, {"A": "b", "C": 1, "D": True, "E": ""}],
+    "volumes": [
+        [{"containerPath": "/a"}, {"containerPath": "/b", "hostPath": "/b", "mode": "ro"}],
+        [{"from": "db"}],
+    ],
+    "cpu": [2, "512", 262144],
+    "memory": [512, "2048m", "1.5g", "8MiB", 268435456, "9"],
+    "entrypoint": ["/bin/sh -c 'echo x'", ["/bin/sh"]],
+    "command": ["serve --all", ["", "x"]],
+    "privileged": [True, False, "yes", "OFF"],
+    "network": ["bridge", "none", "host", "default", "container:db", "mine", "m"],
+    "restart": ["always", "unless-stopped", "on-failure", "no", "never", False],
+    "links": [{}, {"db": "database"}],
+    "signal": [{"proxy": "HUP", "other": "SIGUSR1", "third": "9"}],
+    "update": [{}, {"pull": False, "eager": "true"}],
+}
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> object:
+    """A container that is right but for at most two keys, or has a key that is none."""
+    keys = draw(st.lists(st.sampled_from(sorted(VALID)), unique=True, max_size=5))
+    document = {key: draw(st.sampled_from(VALID[key])) for key in ["image", *keys]}
+    for key in draw(st.lists(st.sampled_from(sorted(VALID)), max_size=2)):
+        document[key] = draw(NEAR.get(key, ANY) | ANY)
+    if draw(st.integers(0, 9)) == 0:
+        document[draw(NAMES)] = draw(ANY)
+    if draw(st.integers(0, 19)) == 0:
+        document.pop("image")
+    return document
+
+
+def test_every_key_has_examples_that_both_accept() -> None:
+    assert VALID.keys() == CONTAINER_KEYS.keys()
+    for key, values in VALID.items():
+        for value in values:
+            document = {"image": "nginx", key: value}
+            assert (problems_of(document), list(ONE_CONTAINER.iter_errors(document))) == ((), []), document
+
+
+@settings(max_examples=6 * settings.default.max_examples)  # the profile's number, and a big space
+@given(documents() | JSON | st.dictionaries(NAMES, ANY, max_size=3))
+def test_parser_and_schema_accept_and_refuse_the_same(document: object) -> None:
+    problems = problems_of(document)
+    if not ONE_CONTAINER.is_valid(document):
+        assert problems, "the schema refuses it and the parser does not"
+    elif problems:
+        unsaid = [str(one) for one in problems if not _beyond_schema(one)]
+        assert not unsaid, "the parser refuses it, the schema does not"
+
+
+def _beyond_schema(problem: Problem) -> bool:
+    pattern = BEYOND_SCHEMA.get(str(problem.where.path[-1]))
+    return pattern is not None and re.match(pattern, problem.what, re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("key", sorted(BEYOND_SCHEMA))
+def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
+    wrong = {"image": "NGINX", "memory": "5m", "hostIp": "1.2.3", "entrypoint": "'a", "command": 'a "b'}[key]
+    document = (
+        web(portMappings=[{"containerPort": 80, key: wrong}]) if key == "hostIp" else web(**{key: wrong})
+    )
+    assert ONE_CONTAINER.is_valid(document)
+    assert [one.where.path[-1] for one in problems_of(document)] == [key]
+    assert all(map(_beyond_schema, problems_of(document)))
+
+
+@pytest.mark.parametrize("key", sorted(VALID))
+def test_neither_lets_a_final_newline_through(key: str) -> None:
+    values = [value for value in VALID[key] if isinstance(value, str)]
+    for value in values if key not in {"entrypoint", "command"} else []:
+        document = {"image": "nginx", key: f"{value}\n"}
+        assert problems_of(document)
+        assert not ONE_CONTAINER.is_valid(document)
+
+
+@pytest.mark.parametrize(
+    ("keys", "least", "most"),
+    [("cpu", 2, 262144), ("containerPort", 1, 65535), ("hostPort", 0, 65535)],
+)
+def test_a_number_and_its_digits_have_the_same_bounds(keys: str, least: int, most: int) -> None:
+    def accepted(value: object) -> tuple[bool, bool]:
+        port = {"containerPort": 80, keys: value}
+        document = web(cpu=value) if keys == "cpu" else web(portMappings=[port])
+        return not problems_of(document), ONE_CONTAINER.is_valid(document)
+
+    edges = {
+        edge + step
+        for edge in (0, 9, 99, 999, 9999, 99999, least, most, 199999, 259999)
+        for step in (-1, 0, 1)
+    }
+    for number in edges | {262100, 262139, 262199, 65499, 65529, 64999, 59999}:
+        inside = least <= number <= most
+        assert accepted(number) == accepted(str(number)) == (inside, inside), number
+        assert accepted(f"0{number}") == (False, False)
+
+
+def test_the_schema_is_one_and_takes_a_container_a_list_and_a_block() -> None:
+    Draft202012Validator.check_schema(json_schema())
+    document: object
+    for document in (web(), [], [web(), web(name="two")], {"containers": []}, {"containers": [web()]}):
+        assert SCHEMA.is_valid(document), document
+    for document in ("nginx", {}, None, [web(imge="x")], {"containers": web()}, {"containers": [], "x": 1}):
+        assert not SCHEMA.is_valid(document), document
+
+
+def test_no_pattern_depends_on_the_language_that_reads_the_schema() -> None:
+    r"""In Python `\d` takes every script's digits, in ECMA-262, which JSON Schema speaks, only 0 to 9."""
+    patterns = re.findall(r'"pattern": "((?:[^"\\]|\\.)*)"', json.dumps(json_schema()))
+    assert len(patterns) > 10
+    assert [one for one in patterns if re.search(r"\\[dwb]", one)] == []
+
+
+# Every refusal helps.
+
+FAULTY: list[tuple[str, object, str, str, str]] = [
+    # key, value: where, what, fix
+    ("type", "podman", "type", '"podman" is not one of: docker', "Write one of: docker."),
+    ("name", "w", "name", '"w" is not a name of two or more letters, digits', "Write a name of two"),
+    ("name", "web.dockerup-old", "name", '"web.dockerup-old" is not a name', "Write a name of two"),
+    ("image", "Nginx", "image", "the name of an image is in lower case", 'Write "nginx".'),
+    ("image", 5, "image", "5 is not an image reference", "Write an image reference."),
+    ("portMappings", {}, "portMappings", "an object is not a list of port mappings", "Write a list of port"),
+    ("portMappings", [80], "portMappings[0]", "80 is not a port mapping", "Write a port mapping."),
+    (
+        "portMappings",
+        [{}],
+        "portMappings[0]",
+        'the key "containerPort" is missing',
+        "Write containerPort: a whole",
+    ),
+    (
+        "portMappings",
+        [{"containerPort": 1342000}],
+        "portMappings[0].containerPort",
+        "1342000 is not a whole number from 1 to 65535",
+        "Write a whole number from 1 to 65535.",
+    ),
+    (
+        "portMappings",
+        [{"containerPort": 80, "protocol": "TCP"}],
+        "portMappings[0].protocol",
+        '"TCP" is not one of: tcp, udp, sctp',
+        'Did you mean "tcp"?',
+    ),
+    (
+        "portMappings",
+        [{"containerPort": 80, "hostIp": "1.2.3"}],
+        "portMappings[0].hostIp",
+        '"1.2.3" is no IP address',
+        "Write one, such as 127.0.0.1 or ::1.",
+    ),
+    ("env", ["A=b"], "env", "the value is not an object of names and values", "Write an object of names"),
+    ("env", {"A": None}, "env.A", "the value is not a string, a whole number", "Put it in quotes"),
+    ("volumes", ["/a:/b"], "volumes[0]", '"/a:/b" is not a volume', "Write a volume."),
+    (
+        "volumes",
+        [{"containerPath": "a"}],
+        "volumes[0].containerPath",
+        '"a" is not an absolute',
+        "Write an absolute",
+    ),
+    (
+        "volumes",
+        [{"hostPath": "/a"}],
+        "volumes[0]",
+        'the key "containerPath" is missing',
+        "Write containerPath: /",
+    ),
+    (
+        "volumes",
+        [{"from": "db", "hostPath": "/a"}],
+        "volumes[0]",
+        '"from" takes all volumes',
+        "Write two volumes.",
+    ),
+    ("cpu", 1, "cpu", "1 is not a whole number from 2 to 262144", "Write a whole number from 2"),
+    ("memory", "5m", "memory", "5m is not an amount of memory that", "Write 6m or more."),
+    ("memory", "lots", "memory", '"lots" is not an amount of memory', "Write an amount of memory"),
+    ("entrypoint", "", "entrypoint", '"" is not a string or a list of strings', "Write a string or a list"),
+    ("command", "a 'b", "command", "the quotes do not match", "Close each quote, or write a list."),
+    ("command", ["a", 1], "command[1]", "1 is not a string", "Write a string."),
+    ("privileged", 1, "privileged", "1 is not true or false", "Write true or false."),
+    ("network", "container:", "network", '"container:" is not bridge, none', "Write bridge, none, host"),
+    ("restart", "allways", "restart", '"allways" is not one of', 'Did you mean "always"?'),
+    ("links", {"d": "db"}, "links.d", '"d" is not a container\'s name', "Write a container's name."),
+    (
+        "signal",
+        {"proxy": "hup"},
+        "signal.proxy",
+        '"hup" is not a signal such as HUP',
+        "Write a signal such as",
+    ),
+    ("update", {"pul": 1}, "update.pul", 'there is no key "pul" here', 'Did you mean "pull"?'),
+]
+
+
+def test_every_key_has_a_faulty_example() -> None:
+    assert {row[0] for row in FAULTY} == CONTAINER_KEYS.keys()
+
+
+@pytest.mark.parametrize(("key", "value", "where", "what", "fix"), FAULTY)
+def test_a_faulty_value_is_told_with_place_fault_and_remedy(
+    key: str, value: object, where: str, what: str, fix: str
+) -> None:
+    (problem,) = problems_of(web(**{key: value}))
+    assert str(problem).startswith(f"web.yaml: containers[0].{where}: {what}")
+    assert problem.fix.startswith(fix)
+    assert problem.fix.endswith((".", "?"))
+
+
+@pytest.mark.parametrize(("key", "value"), [row[:2] for row in FAULTY])
+def test_a_faulty_value_is_refused_by_the_schema_too(key: str, value: object) -> None:
+    document = web(**{key: value})
+    said = not any(map(_beyond_schema, problems_of(document)))
+    assert ONE_CONTAINER.is_valid(document) is not said
+
+
+def test_five_mistakes_are_five_problems_with_their_paths() -> None:
+    document = {
+        "name": "w",
+        "portMappings": [{"containerPort": 80}, {"containerport": 80, "containerPort": 81, "hostPort": "x"}],
+        "memory": "2048mb!",
+        "comand": "serve",
+    }
+    assert sorted(str(one.where) for one in problems_of(document)) == [
+        "web.yaml: containers[0]",  # no image
+        "web.yaml: containers[0].comand",
+        "web.yaml: containers[0].memory",
+        "web.yaml: containers[0].name",
+        "web.yaml: containers[0].portMappings[1].containerport",
+        "web.yaml: containers[0].portMappings[1].hostPort",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("imge", "image"),
+        ("Image", "image"),
+        ("portmappings", "portMappings"),
+        ("port_mappings", "portMappings"),
+        ("environment", None),
+        ("evn", "env"),
+        ("volume", "volumes"),
+        ("mem", "memory"),
+        ("entryPoint", "entrypoint"),
+        ("cmd", "command"),
+        ("priviledged", "privileged"),
+        ("networks", "network"),
+        ("restartPolicy", "restart"),
+        ("link", "links"),
+        ("signals", "signal"),
+        ("healthcheckz", None),
+    ],
+)
+def test_a_near_miss_of_a_key_gets_the_key_that_was_meant(written: str, meant: str | None) -> None:
+    (problem,) = problems_of({"image": "nginx", written: "x"} if meant != "image" else web(**{written: "x"}))
+    assert problem.what == f'there is no key "{written}" here'
+    every = "Write one of: command, cpu, entrypoint, env, image,"
+    assert problem.fix.startswith(every if meant is None else f'Did you mean "{meant}"?')
+
+
+@given(st.text(alphabet="s3cr", min_size=8), st.sampled_from(["whole", "list", "key", "value"]))
+def test_no_message_shows_what_stands_in_env(secret: str, place: str) -> None:
+    env = {"whole": f"A={secret}", "list": [secret], "key": {f"A={secret}": ""}, "value": {"A": [secret]}}[
+        place
+    ]
+    (problem,) = problems_of(web(env=env))
+    assert secret not in str(problem)
+
+
+@pytest.mark.parametrize(
+    ("written", "canonical"),
+    [
+        ({"cpu": "512"}, {"cpu": 512}),
+        ({"restart": False}, {"restart": "no"}),
+        ({"restart": "never"}, {"restart": "no"}),
+        ({"network": "default"}, {"network": "bridge"}),
+        ({"image": "docker.io/library/nginx"}, {"image": "nginx:latest"}),
+        ({"command": "echo 'a b'"}, {"command": ["echo", "a b"]}),
+        ({"privileged": "Yes"}, {"privileged": True}),
+        ({"env": {"B": True, "A": 1}}, {"env": {"A": "1", "B": "true"}}),
+        (
+            {"portMappings": [{"containerPort": "80", "protocol": "tcp"}]},
+            {"portMappings": [{"containerPort": 80}]},
+        ),
+        ({"volumes": [{"containerPath": "/a", "mode": "rw"}]}, {"volumes": [{"containerPath": "/a"}]}),
+    ],
+)
+def test_what_means_the_same_is_read_as_the_same(
+    written: dict[str, object], canonical: dict[str, object]
+) -> None:
+    assert CONTAINER.read(web(**written), ORIGIN) == {"image": "nginx:latest", **canonical}
+
+
+@given(documents())
+def test_the_canonical_form_is_read_as_itself(document: object) -> None:
+    try:
+        once = CONTAINER.read(document, ORIGIN)
+    except Refused:
+        return
+    assert CONTAINER.read(once, ORIGIN) == once

@@ -1,0 +1,349 @@
+"""What a person writes as a container, and what comes of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockerup.keys import CONTAINER_KEYS
+from dockerup.problems import Origin
+from dockerup.sources.confdir import read_confdir
+from dockerup.sources.result import Item
+from dockerup.sources.userdata import parse_userdata
+from dockerup.spec import ContainerSpec, Parsed, Port, parse
+
+DATA = Path(__file__).parent.parent / "data"
+MIB = 1 << 20
+
+
+def parsed(*values: object) -> Parsed:
+    return parse([Item(value, Origin("c.yaml").at(place)) for place, value in enumerate(values)], "confdir")
+
+
+def spec(**keys: object) -> ContainerSpec:
+    result = parsed({"image": "nginx", **keys})
+    assert result.problems == ()
+    return result.specs[0]
+
+
+def told(*values: object) -> list[str]:
+    return [str(problem) for problem in parsed(*values).problems]
+
+
+# Parsing is total.
+
+JSON_LIKE = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=6)
+    # Made by a function, since pytest and hypothesis cannot write such a number out either.
+    | st.sampled_from([1, -1]).map(lambda sign: sign * 10**5000)
+    | st.sampled_from(["\ud800", "nginx", "\0", "container:", "9" * 400 + "g"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from([*CONTAINER_KEYS, "containerPort", "hostPort", "from", "pull"])
+            | st.text(max_size=4),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=10,
+)
+
+
+@given(st.lists(JSON_LIKE | st.dictionaries(st.sampled_from([*CONTAINER_KEYS]), JSON_LIKE), max_size=3))
+def test_whatever_was_written_gives_specs_and_problems(values: list[object]) -> None:
+    result = parsed(*values)
+    refused = {problem.where.path[0] for problem in result.problems}
+    kept = {spec.origin.path[0] for spec in result.specs}
+    assert refused | kept == set(range(len(values)))
+    assert not refused & kept
+    assert all(map(str, result.problems))
+
+
+@given(st.sampled_from([*CONTAINER_KEYS]), JSON_LIKE)
+def test_whatever_one_key_holds_the_others_are_read(key: str, value: object) -> None:
+    result = parsed({"image": "nginx", "memory": "1x", key: value}, {"image": "redis"})
+    assert "redis" in [spec.name for spec in result.specs]
+    if key != "memory":
+        assert "c.yaml: [0].memory" in [str(problem.where) for problem in result.problems]
+
+
+@pytest.mark.parametrize("key", [3, None, True, 1.5, pytest.param(10**5000, id="huge")])
+def test_a_key_that_is_no_text_is_an_unknown_one(key: object) -> None:
+    (message,) = told({"image": "nginx", key: 1})
+    assert "there is no key" in message
+
+
+# Names.
+
+
+@pytest.mark.parametrize(
+    ("image", "name"),
+    [
+        ("nginx", "nginx"),
+        ("nginx:1.27", "nginx"),
+        ("example/my-app", "my-app"),
+        ("127.0.0.1:5000/team/web:1", "web"),
+        ("registry.example.com/a/b0@sha256:" + "0" * 64, "b0"),
+    ],
+)
+def test_a_name_left_out_is_the_last_part_of_the_image(image: str, name: str) -> None:
+    assert spec(image=image).name == name
+
+
+def test_a_derived_name_of_one_letter_asks_for_a_name() -> None:
+    (message,) = told({"image": "team/a"})
+    assert message.startswith('c.yaml: [0]: the image gives the container the name "a"')
+    assert message.endswith("Write a name: for this container.")
+
+
+@pytest.mark.parametrize("second", [{"image": "nginx:2"}, {"image": "redis", "name": "nginx"}])
+def test_a_name_twice_is_a_problem_that_names_both_places(second: dict[str, object]) -> None:
+    result = parsed({"image": "nginx"}, second)
+    assert [str(problem) for problem in result.problems] == [
+        'c.yaml: [1]: the name "nginx" is already that of c.yaml: [0]. '
+        "Keep one of them, or give each a name of its own."
+    ]
+    assert [str(one.origin) for one in result.specs] == ["c.yaml: [0]"]
+
+
+# Each property of a spec.
+
+
+def test_what_is_left_out_has_the_documented_meaning() -> None:
+    one = spec()
+    assert (one.name, str(one.image), one.source) == ("nginx", "docker.io/library/nginx:latest", "confdir")
+    assert (one.ports, one.volumes_from, one.links, one.signals, one.bound_to) == ((), (), {}, {}, ())
+    assert (one.network, one.own_network, one.joins, one.restart) == ("bridge", None, None, "always")
+    assert (one.follows_registry, one.eager) == (True, False)
+    assert one.definition == {"image": "nginx:latest"}
+
+
+def test_ports_are_numbers_whatever_was_typed() -> None:
+    written = [
+        {"containerPort": "80", "hostPort": "8080"},
+        {"containerPort": 53, "protocol": "udp", "hostIp": "127.0.0.1", "hostPort": 53},
+        {"containerPort": 443},
+    ]
+    assert set(spec(portMappings=written).ports) == {
+        Port(80, 8080),
+        Port(53, 53, "udp", "127.0.0.1"),
+        Port(443),
+    }
+
+
+@pytest.mark.parametrize(
+    ("network", "own", "joins"),
+    [
+        ("bridge", None, None),
+        ("default", None, None),
+        ("none", None, None),
+        ("host", None, None),
+        ("mine", "mine", None),
+        ("container:db", None, "db"),
+    ],
+)
+def test_a_network_is_a_mode_one_of_its_own_or_anothers(
+    network: str, own: str | None, joins: str | None
+) -> None:
+    one = spec(network=network)
+    assert one.network == ("bridge" if network == "default" else network)
+    assert (one.own_network, one.joins) == (own, joins)
+
+
+def test_a_container_is_bound_to_those_that_it_links_shares_volumes_or_a_network_with() -> None:
+    volumes = [{"from": "store"}, {"from": "db"}, {"containerPath": "/a"}]
+    assert spec(links={"db": "database", "mq": "queue"}, volumes=volumes).bound_to == ("db", "mq", "store")
+    assert spec(network="container:vpn").bound_to == ("vpn",)
+    assert spec(links={"db": "database"}).links == {"db": "database"}
+    assert spec(volumes=volumes).volumes_from == ("db", "store")
+
+
+@pytest.mark.parametrize(
+    ("written", "policy"),
+    [
+        ("always", "always"),
+        ("unless-stopped", "unless-stopped"),
+        ("on-failure", "on-failure"),
+        ("no", "no"),
+        ("never", "no"),
+        (False, "no"),
+    ],
+)
+def test_restart_in_each_spelling(written: object, policy: str) -> None:
+    assert spec(restart=written).restart == policy
+
+
+def test_zero_is_no_restart_policy_though_python_takes_it_for_false() -> None:
+    (message,) = told({"image": "nginx", "restart": 0})
+    assert "0 is not one of" in message
+
+
+def test_cpu_signals_and_update() -> None:
+    one = spec(cpu="512", signal={"proxy": "HUP"}, update={"eager": "yes", "pull": "off"})
+    assert (one.definition["cpu"], one.signals, one.eager, one.follows_registry) == (
+        512,
+        {"proxy": "HUP"},
+        True,
+        False,
+    )
+
+
+def test_a_pinned_image_asks_no_registry() -> None:
+    assert not spec(image="nginx@sha256:" + "0" * 64).follows_registry
+
+
+# Memory.
+
+
+@pytest.mark.parametrize(
+    ("written", "amount"),
+    [
+        ("2048m", 2048 * MIB),
+        ("2g", 2048 * MIB),
+        ("1.5g", 1536 * MIB),
+        ("8MiB", 8 * MIB),
+        ("8192kb", 8 * MIB),
+        ("6291456b", 6 * MIB),
+        ("1T", 1 << 40),
+        (268435456, 256 * MIB),
+        ("268435456", 256 * MIB),
+        (6 * MIB, 6 * MIB),
+        (512, 512 * MIB),
+        ("512", 512 * MIB),
+        (6, 6 * MIB),
+    ],
+)
+def test_memory_in_bytes(written: object, amount: int) -> None:
+    assert spec(memory=written).definition["memory"] == amount
+
+
+@pytest.mark.parametrize("written", [512, "512", 6 * MIB - 1])
+def test_a_bare_number_under_the_least_memory_is_mib_and_said_so(written: object) -> None:
+    (note,) = parsed({"image": "nginx", "memory": written}).notes
+    assert note == f"c.yaml: [0].memory: {written} is read as {written} MiB; write {written}m to say so"
+
+
+@pytest.mark.parametrize("written", ["512m", 6 * MIB, str(6 * MIB), "1.5g"])
+def test_memory_with_a_unit_or_in_bytes_needs_no_note(written: object) -> None:
+    assert parsed({"image": "nginx", "memory": written}).notes == ()
+
+
+@pytest.mark.parametrize(
+    "written",
+    [0, -1, "5m", "6b", 5, "0.1g0", "1.0001g", True, None, "m", "1 g", "\u0663g", 1 << 63, "9" * 15 + "t"],
+)
+def test_what_no_container_can_have_is_refused(written: object) -> None:
+    (message,) = told({"image": "nginx", "memory": written})
+    assert message.startswith("c.yaml: [0].memory: ")
+
+
+# What does not go together.
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        (Port(80, 8080), Port(81, 8080), True),
+        (Port(80, 8080), Port(80, 8081), False),
+        (Port(80, 8080), Port(80, 8080, "udp"), False),
+        (Port(80), Port(80), False),
+        (Port(80, 1, host_ip="127.0.0.1"), Port(80, 1, host_ip="127.0.0.2"), False),
+        (Port(80, 1, host_ip="127.0.0.1"), Port(80, 1, host_ip="127.0.0.1"), True),
+        (Port(80, 1, host_ip="127.0.0.1"), Port(80, 1), True),
+        (Port(80, 1, host_ip="0.0.0.0"), Port(80, 1, host_ip="127.0.0.1"), True),
+        (Port(80, 1, host_ip="::"), Port(80, 1, host_ip="::1"), True),
+    ],
+)
+def test_ports_clash_where_one_address_would_have_two_listeners(one: Port, other: Port, clash: bool) -> None:
+    assert one.clashes(other) is clash
+    assert other.clashes(one) is clash
+
+
+PORT = [{"containerPort": 80, "hostPort": 8080}]
+
+
+@pytest.mark.parametrize(
+    ("keys", "where", "what"),
+    [
+        (
+            {"portMappings": [*PORT, {"containerPort": 81, "hostPort": "8080"}]},
+            "portMappings",
+            "host port 8080 is listed twice",
+        ),
+        (
+            {"portMappings": PORT, "network": "none"},
+            "portMappings",
+            "ports cannot be published with network: none",
+        ),
+        (
+            {"portMappings": PORT, "network": "container:db"},
+            "portMappings",
+            "ports cannot be published with network: container:db",
+        ),
+        ({"links": {"db": "database"}, "network": "host"}, "links", "links do not go with network: host"),
+        (
+            {"volumes": [{"containerPath": "/a"}, {"containerPath": "/a/", "hostPath": "/b"}]},
+            "volumes",
+            "is listed twice",
+        ),
+    ],
+)
+def test_keys_that_exclude_each_other(keys: dict[str, object], where: str, what: str) -> None:
+    (message,) = told({"image": "nginx", **keys})
+    assert message.startswith(f"c.yaml: [0].{where}: ")
+    assert what in message
+
+
+def test_all_that_does_not_go_together_is_told_at_once() -> None:
+    keys = {
+        "portMappings": PORT + PORT,
+        "links": {"db": "x1"},
+        "network": "none",
+        "volumes": [{"containerPath": "/a"}] * 2,
+    }
+    assert len(told({"image": "nginx", **keys})) == 4
+
+
+def test_a_spec_shows_no_env() -> None:
+    assert "hunter2" not in repr(spec(env={"PASSWORD": "hunter2"}))
+
+
+# The examples of the document that this project implements, as they stand.
+
+
+def test_the_registry_example_as_a_file(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "registry.json"
+    path.write_bytes((DATA / "registry.json").read_bytes())
+    path.chmod(0o644)
+    result = parse(read_confdir(str(tmp_path)).items, "confdir")
+    (one,) = result.specs
+    assert (result.problems, one.name, str(one.image)) == (
+        (),
+        "registry",
+        "docker.io/library/registry:latest",
+    )
+    assert one.ports == (Port(5000, 5000),)
+    assert one.definition["env"]["STANDALONE"] == "false"
+    assert one.definition["env"]["MIRROR_SOURCE_INDEX"] == "https://index.docker.io registry"
+
+
+def test_the_two_containers_example_as_user_data() -> None:
+    read = parse_userdata((DATA / "two-containers.txt").read_bytes(), "user-data")
+    result = parse(read.items, "user-data")
+    assert result.problems == ()
+    specs: dict[str, Any] = {one.name: one for one in result.specs}
+    assert specs.keys() == {"my-app", "logstash-forwarder"}
+    assert specs["my-app"].ports == (Port(8080, 8080),)
+    assert specs["logstash-forwarder"].definition["volumes"] == [
+        {"containerPath": "/var/log/containers", "hostPath": "/var/log/ext", "mode": "ro"}
+    ]

@@ -1,0 +1,167 @@
+"""The cache directory: a convenience, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dockerup.state import VERSION_FOR, Cache, lock_path
+
+URL = "unix:///var/run/docker.sock"
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    return Cache(str(tmp_path / "cache"))
+
+
+def put(cache: Cache, name: str, raw: bytes) -> Path:
+    path = Path(cache.directory, "state", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(raw)
+    return path
+
+
+# Values.
+
+
+def test_what_is_written_is_read(cache: Cache) -> None:
+    assert cache.read("a.json") == {}
+    cache.write("a.json", {"a": [1, "ü"], "b": {"c": None}})
+    assert cache.read("a.json") == {"a": [1, "ü"], "b": {"c": None}}
+
+
+def test_files_are_their_owners_alone(cache: Cache) -> None:
+    cache.write("a.json", {"a": 1})
+    path = Path(cache.directory, "state", "a.json")
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+    assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+def test_nothing_is_written_when_nothing_changed(cache: Cache) -> None:
+    cache.write("a.json", {"a": 1})
+    path = Path(cache.directory, "state", "a.json")
+    before = path.stat()
+    cache.write("a.json", {"a": 1})
+    assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+    cache.write("a.json", {"a": 2})
+    assert path.stat().st_ino != before.st_ino
+
+
+def test_a_cache_that_was_never_needed_is_not_made(cache: Cache) -> None:
+    cache.write("a.json", {})
+    assert cache.read("a.json") == {}
+    assert not Path(cache.directory).exists()
+
+
+FOREIGN = [b"", b"{", b"[]", b"5", b"null", b'"x"', b"\xff\xfe", b"\0" * 10, b'{"a": 1', b"x" * (2 << 20)]
+
+
+@pytest.mark.parametrize("raw", FOREIGN, ids=lambda raw: repr(raw[:8]))
+def test_content_that_is_none_of_ours_is_as_if_absent_and_is_replaced(cache: Cache, raw: bytes) -> None:
+    put(cache, "engine.json", raw)
+    put(cache, "said.json", raw)
+    assert cache.read("engine.json") == {}
+    assert cache.api_version(URL, now=0.0) is None
+    assert cache.news(["one"]) == ["one"]
+    assert cache.news(["one"]) == []
+    cache.keep_api_version(URL, "1.41", now=0.0)
+    assert cache.api_version(URL, now=0.0) == "1.41"
+
+
+def test_a_cache_that_cannot_be_read_or_written_is_left(tmp_path: Path) -> None:
+    (tmp_path / "cache").write_text("a file where the directory belongs")
+    cache = Cache(str(tmp_path / "cache"))
+    cache.write("a.json", {"a": 1})
+    assert cache.read("a.json") == {}
+    assert cache.news(["one"]) == ["one"]
+    assert (tmp_path / "cache").read_text() == "a file where the directory belongs"
+
+
+def test_a_directory_in_place_of_a_file_is_as_if_absent(cache: Cache) -> None:
+    Path(cache.directory, "state", "a.json").mkdir(parents=True)
+    cache.write("a.json", {"a": 1})
+    assert cache.read("a.json") == {}
+    assert os.listdir(Path(cache.directory, "state")) == ["a.json"]
+
+
+# The engine's version.
+
+
+@pytest.mark.parametrize(
+    ("later", "known"),
+    [(0, "1.41"), (VERSION_FOR - 1, "1.41"), (VERSION_FOR, None), (-1, None)],
+)
+def test_a_version_is_known_for_an_hour_and_not_before_it_was_asked(
+    cache: Cache, later: float, known: str | None
+) -> None:
+    cache.keep_api_version(URL, "1.41", now=1000.0)
+    assert cache.api_version(URL, now=1000.0 + later) == known
+
+
+def test_a_version_is_that_of_its_engine(cache: Cache) -> None:
+    cache.keep_api_version(URL, "1.41", now=0.0)
+    assert cache.api_version("tcp://10.0.0.1:2376", now=0.0) is None
+
+
+def test_a_version_can_be_forgotten(cache: Cache) -> None:
+    cache.keep_api_version(URL, "1.41", now=0.0)
+    cache.forget_api_version()
+    assert cache.api_version(URL, now=0.0) is None
+
+
+@pytest.mark.parametrize("known", [5, [], "1.41", {}, {"api": "1.41"}, {"api": "1.41", "at": "now"}])
+def test_a_version_in_another_form_is_not_known(cache: Cache, known: object) -> None:
+    put(cache, "engine.json", json.dumps({URL: known}).encode())
+    assert cache.api_version(URL, now=0.0) is None
+
+
+# What was said.
+
+
+def test_a_line_is_news_once_until_it_was_away(cache: Cache) -> None:
+    assert cache.news(["one", "two"]) == ["one", "two"]
+    assert cache.news(["two", "one"]) == []
+    assert cache.news(["two", "three"]) == ["three"]
+    assert cache.news([]) == []
+    assert cache.news(["three"]) == ["three"]
+
+
+def test_lines_that_were_said_are_not_kept_in_clear(cache: Cache) -> None:
+    cache.news(["web: pull failed"])
+    assert "pull" not in Path(cache.directory, "state", "said.json").read_text()
+
+
+# The place of the lock.
+
+
+def test_roots_locks_lie_where_a_reboot_empties() -> None:
+    path = lock_path(URL, {"XDG_RUNTIME_DIR": "/run/user/0"}, 0)
+    assert os.path.dirname(path) == "/run/dockerup"
+
+
+def test_others_have_their_own_directory() -> None:
+    assert lock_path(URL, {"XDG_RUNTIME_DIR": "/x"}, 1000).startswith("/x/dockerup/")
+    assert lock_path(URL, {}, 1000).startswith("/run/user/1000/dockerup/")
+
+
+def test_one_engine_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path) -> None:
+    (tmp_path / "other.sock").symlink_to(tmp_path / "docker.sock")
+    paths = {
+        lock_path(f"unix://{tmp_path}/{name}", {}, 0)
+        for name in ("docker.sock", "other.sock", "./docker.sock")
+    }
+    assert len(paths) == 1
+
+
+@given(st.text(), st.text())
+def test_two_engines_have_two_locks(one: str, other: str) -> None:
+    same = lock_path(f"tcp://{one}", {}, 0) == lock_path(f"tcp://{other}", {}, 0)
+    assert same is (one == other)
