@@ -1,5 +1,6 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
+# make test-crash   a kill at every engine call in turn, some minutes long
 # make bench  measurements                make clean  remove what make made here
 #
 # Needs Python 3.9 or newer, git, make, and Debian or Ubuntu (other systems: install what it names).
@@ -20,7 +21,7 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test test-crash lint bench clean
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
@@ -28,6 +29,9 @@ demo: $(READY) $(HOST_READY)
 
 test: lint $(HOST_READY)
 	$(PRIVATE) $(PYTEST) --ignore=tests/benchmarks tests
+
+test-crash: $(READY) $(HOST_READY)
+	$(PRIVATE) $(PYTEST) -m crash_all tests/engine/test_crash.py
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterable
 
 from dockerup import labels
-from dockerup.decide import Decision, Host, entry_of
+from dockerup.decide import Decision, Host, asides, dependents_first, entry_of
 from dockerup.definition import definition_hash, describe
 from dockerup.images import needs_owner_tag, owner_tag
 from dockerup.keys import Change
@@ -42,6 +42,7 @@ class Sheet:
         self.nodes: list[Node] = []
         self.created: dict[str, int] = {}
         self.started: dict[str, int] = {}
+        self.named: dict[str, int] = {}
         self.wanted: set[ContainerId] = set()
         self.notes: list[str] = []
         self._fetched: dict[str, int] = {}
@@ -70,7 +71,8 @@ class Sheet:
 
 def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     """Write down what one group needs, in the order that closes ports only from stop to start."""
-    chain = _Chain(group[0].spec.name, host, sheet)
+    named = (sheet.named.get(decision.spec.name) for decision in group)
+    chain = _Chain(group[0].spec.name, host, sheet, tuple(number for number in named if number))
     acting = [decision for decision in group if not decision.held]
     if any(decision.olds for decision in acting):
         sheet.mark_undoable(chain.group)
@@ -81,8 +83,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
     for decision in eager:
         _start(decision, chain)
-    for decision in reversed(acting):
-        _silence_olds(decision, chain)
+    _silence_olds(acting, chain)
     for decision in acting:
         _take_name(decision, chain)
     for decision in acting:
@@ -98,11 +99,11 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
 class _Chain:
     """The steps of one group, each after the one before."""
 
-    def __init__(self, group: str, host: Host, sheet: Sheet) -> None:
+    def __init__(self, group: str, host: Host, sheet: Sheet, after: tuple[int, ...]) -> None:
         self.group = group
         self.host = host
         self.sheet = sheet
-        self._last: tuple[int, ...] = ()
+        self._last = after
         self._entries: set[str] = set()
 
     def add(self, step: Step, *also_after: int) -> int:
@@ -135,19 +136,35 @@ def _existing(one: Container) -> Existing:
     return Existing(one.container_id, one.name)
 
 
-def _aside(spec_name: str, suffix: str) -> str:
-    return f"{spec_name}.dockerup-{suffix}"
-
-
 def _stale(decision: Decision) -> list[Container]:
-    """Return the olds that are no way back to anything and hold a name that is needed."""
+    """Return the olds that hold a name which is needed and are the way back to nothing.
+
+    Where the container of the entry's own name is dead and one that stands aside lives, it is the former.
+    """
     name = decision.spec.name
     named = [one for one in decision.olds if one.name == name]
-    return [
-        one
-        for one in decision.olds
-        if one.name == _aside(name, "new") or (named and one.name == _aside(name, "old"))
-    ]
+    aside = [one for one in decision.olds if one.name in asides(name)]
+    if not named or not aside:
+        return []
+    if any(one.running for one in aside) and not named[0].running:
+        return named
+    needed = {_moved(decision), *([_new(name)] if decision.keeper is None else [])}
+    return [one for one in aside if one.name in needed]
+
+
+def _new(name: str) -> str:
+    return asides(name)[0]
+
+
+def _taken(decision: Decision) -> bool:
+    """Tell whether one that stands aside until the new container runs has the entry's name."""
+    return any(one.name == decision.spec.name for one in _standing(decision))
+
+
+def _moved(decision: Decision) -> str:
+    """Return what the predecessor is called while it stands aside."""
+    new, old = asides(decision.spec.name)
+    return new if decision.keeper is not None and decision.keeper.name == old else old
 
 
 def _standing(decision: Decision) -> list[Container]:
@@ -180,7 +197,6 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
     if decision.keeper is not None:
         return
     spec = decision.spec
-    beside = bool(decision.olds)
     only_image = decision.cause.why is Why.IMAGE and decision.image.fetch is not None
     newest = max(decision.olds, key=lambda one: one.created, default=None)
     bound = [chain.sheet.created[other] for other in spec.bound_to if other in chain.sheet.created]
@@ -188,7 +204,7 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
         Create(
             entry=spec.name,
             spec=spec,
-            name=_aside(spec.name, "new") if beside else spec.name,
+            name=_new(spec.name) if _taken(decision) else spec.name,
             labels=_labels(decision, chain.host),
             volumes=_inherited(decision, chain.host),
             bound=decision.bound,
@@ -322,9 +338,15 @@ def _start_first(decision: Decision, chain: _Chain) -> bool:
     return False
 
 
-def _silence_olds(decision: Decision, chain: _Chain) -> None:
-    """Stop what is replaced, so that the engine does not bring it back after a reboot."""
-    for old in _standing(decision):
+def _silence_olds(acting: list[Decision], chain: _Chain) -> None:
+    """Stop what is replaced, so that the engine does not bring it back after a reboot.
+
+    What holds on to another stops before it, so that the way back starts it after it.
+    """
+    owner = {one.container_id: decision for decision in acting for one in _standing(decision)}
+    olds = [one for decision in acting for one in _standing(decision)]
+    for old in dependents_first(olds):
+        decision = owner[old.container_id]
         _set_restart(decision, old, "no", chain)
         if old.running:
             chain.add(Stop(decision.spec.name, _existing(old), decision.cause))
@@ -333,7 +355,7 @@ def _silence_olds(decision: Decision, chain: _Chain) -> None:
 def _remove_olds(decision: Decision, chain: _Chain) -> None:
     name = decision.spec.name
     for old in _standing(decision):
-        called = _aside(name, "old") if old.name == name else old.name
+        called = _moved(decision) if old.name == name else old.name
         chain.last(Remove(name, Existing(old.container_id, called), decision.cause))
 
 
@@ -344,9 +366,9 @@ def _take_name(decision: Decision, chain: _Chain) -> None:
         return
     for old in _standing(decision):
         if old.name == name:
-            chain.add(Rename(name, _existing(old), name, _aside(name, "old"), decision.cause))
-    if keeper is not None or decision.olds:
-        was = keeper.name if keeper is not None else _aside(name, "new")
+            chain.add(Rename(name, _existing(old), name, _moved(decision), decision.cause))
+    if keeper is not None or _taken(decision):
+        was = keeper.name if keeper is not None else _new(name)
         chain.add(Rename(name, decision.target, was, name, decision.cause))
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from dockerup.report import Report
     from dockerup.state import Cache
 
-USAGE, BUSY, INTERRUPTED, TERMINATED = 2, 75, 130, 143
+USAGE, BUSY, INTERRUPTED = 2, 75, 130
 STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word, and a run begins nothing new
 
 _DESCRIPTION = "Make this host run exactly the Docker containers that its configuration lists."
@@ -50,10 +50,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _log_to_stderr(options.verbose)
     try:
         return _COMMANDS[options.command](options)
-    except InvalidInputError as error:
-        return _fail(str(error), options)
     except DockerupError as error:
-        return _fail(f"dockerup: {error}", options)
+        return _fail(error, options)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader, `head` say, has what it wanted; Python must not complain of it when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -118,7 +122,7 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
     if isinstance(setting.default, bool):
         parser.add_argument(f"--{name}", dest=dest, action="store_const", const="true", help=setting.help)
         parser.add_argument(
-            f"--no-{name}", dest=dest, action="store_const", const="false", help=f"not --{name}"
+            f"--no-{name}", dest=dest, action="store_const", const="false", help=f"turn --{name} off"
         )
         return
     default = f" (default {setting.default})" if setting.default else ""
@@ -174,7 +178,7 @@ def _again(configuration: Configuration, options: argparse.Namespace, stop: _Sto
     try:
         configuration = _load(options)
     except InvalidInputError as error:
-        _fail(str(error), options)
+        _fail(error, options)
     return _one_run(configuration, options, stop)
 
 
@@ -190,14 +194,14 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _S
             report = reconcile(configuration, Run(cache, os.environ, stop=stop.asked))
             return _say(report, options, cache)
     except BusyError as busy:
-        stuck = [f"dockerup: {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
+        stuck = [f"dockerup: process {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
         for line in cache.news(stuck) if busy.seconds > STUCK_AFTER else []:
             print(line, file=sys.stderr)
         return BUSY
     except DockerupError as error:
         if not options.server:
             raise
-        return _fail(f"dockerup: {error}", options)
+        return _fail(error, options)
 
 
 def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
@@ -225,8 +229,8 @@ def _plan(options: argparse.Namespace) -> int:
 
     report = reconcile(_load(options), Run(Cache(options.cache), os.environ, act=False))
     code = _plan_code(report, detailed=options.detailed_exitcode)
-    print(as_json(report, code) if options.json else plan_text(report.plan))
-    for line in [*map(str, report.problems), *report.notes]:
+    print(as_json(report, code) if options.json else plan_text(report))
+    for line in [*report.faults, *report.notes]:
         print(line, file=sys.stderr)
     return code
 
@@ -245,13 +249,14 @@ def _status(options: argparse.Namespace) -> int:
     run = Run(Cache(options.cache), os.environ)
     report = wait_until_well(_load(options), run, options.timeout if options.wait else 0)
     print(as_json(report, report.exit_code) if options.json else table(report.rows))
-    for problem in report.problems:
-        print(problem, file=sys.stderr)
+    for line in report.faults:
+        print(line, file=sys.stderr)
     return report.exit_code
 
 
-def _fail(text: str, options: argparse.Namespace) -> int:
-    code = 1 if options.detailed_exitcode else USAGE
+def _fail(error: DockerupError, options: argparse.Namespace) -> int:
+    text = str(error) if isinstance(error, InvalidInputError) else f"dockerup: {error}"
+    code = 1 if options.detailed_exitcode else error.exit_code
     if options.json:
         print(json.dumps({"exitCode": code, "error": text}))
     if options.command != "apply" or sys.stderr.isatty() or _is_news(text, options):

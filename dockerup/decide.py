@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockerup import labels
 from dockerup.definition import (
@@ -20,12 +20,13 @@ from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, WantedImage, wanted_image
 from dockerup.keys import Change
-from dockerup.snapshot import Container, Snapshot
+from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Created, Existing, Target, Why
 
 BUILD_TIME = 3600  # seconds that an image build is left alone
 
+_DEPENDED_ON = "a listed container depends on it"
 _FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
 _FOREIGN_NAMES = ("ecs-agent",)
 
@@ -43,7 +44,10 @@ class Policy:
 
 @dataclass(frozen=True)
 class Host:
-    """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch)."""
+    """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
+
+    `listed` are the names of the entries, `depended_on` those that an entry is bound to.
+    """
 
     desired: Desired
     observed: Snapshot
@@ -53,6 +57,8 @@ class Host:
     local: LocalImages
     families: Mapping[str, tuple[Container, ...]]
     by_name: Mapping[str, Container]
+    listed: frozenset[str]
+    depended_on: frozenset[str]
 
     @classmethod
     def of(
@@ -70,13 +76,17 @@ class Host:
             families[name] = (*families.get(name, ()), one)
         by_name = {one.name: one for one in observed.containers}
         return cls(
-            desired, observed, answers, policy, now, LocalImages.of(observed.images), families, by_name
+            desired,
+            observed,
+            answers,
+            policy,
+            now,
+            LocalImages.of(observed.images),
+            families,
+            by_name,
+            frozenset(spec.name for spec in desired.specs),
+            frozenset(name for spec in desired.specs for name in spec.bound_to),
         )
-
-    @property
-    def listed(self) -> frozenset[str]:
-        """The names of the entries."""
-        return frozenset(spec.name for spec in self.desired.specs)
 
 
 @dataclass(frozen=True)
@@ -124,6 +134,11 @@ def entry_of(one: Container) -> str:
     return one.labels.get(labels.NAME, one.name)
 
 
+def asides(name: str) -> tuple[str, str]:
+    """Return what an entry's new and its old container are called while one takes the other's place."""
+    return f"{name}.dockerup-new", f"{name}.dockerup-old"
+
+
 def settled(one: Container, spec: ContainerSpec) -> bool:
     """Tell whether a container runs, or ended as its entry allows: no start is due."""
     return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
@@ -169,8 +184,8 @@ def stays(one: Container, host: Host) -> str:
         return reason
     if not host.desired.complete:
         return "the list is not whole"
-    if any(entry_of(one) in spec.bound_to for spec in host.desired.specs):
-        return "a listed container depends on it"
+    if entry_of(one) in host.depended_on:
+        return _DEPENDED_ON
     if managed(one):
         return ""
     if host.policy.unmanaged == "keep":
@@ -189,7 +204,7 @@ def decide_all(host: Host) -> dict[str, Decision]:
             decisions[spec.name] = _decide(spec, host, decisions, blocked)
         newly = _blocked_by_others(decisions, host)
         if newly.keys() <= blocked.keys():
-            return decisions
+            return _each_old_once(decisions)
         blocked.update(newly)
 
 
@@ -204,11 +219,15 @@ def _decide(
         hold = _hold(spec, family, host) or missing or blocked.get(spec.name)
         if hold is not None:
             return _held(spec, family, image, hold)
-        olds = (*family, *_in_the_way(spec, host))
+        olds = (*_rivals(family, None, host), *_in_the_way(spec, host))
         return Decision(spec, _why_new(spec, family, image, host, bound), image, None, _unique(olds), bound)
-    olds = tuple(one for one in family if one is not keeper and not protection(one, host))
+    olds = _unique(
+        (*_rivals(family, keeper, host), *_replaced(keeper, host), *_name_holders(spec, keeper, host))
+    )
+    if settled(keeper, spec) and keeper.name != spec.name and spec.name in blocked:
+        return _held(spec, (keeper,), image, blocked[spec.name])
     if keeper.state in {"running", "restarting"}:
-        return _running(spec, image, keeper, olds, bound, host)
+        return _running(spec, image, keeper, olds, bound)
     if settled(keeper, spec):
         why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
         cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
@@ -216,7 +235,7 @@ def _decide(
     hold = missing or blocked.get(spec.name)
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
-    olds = _unique((*olds, *_replaced(keeper, host), *_in_the_way(spec, host)))
+    olds = _unique((*olds, *_in_the_way(spec, host)))
     return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound)
 
 
@@ -226,10 +245,9 @@ def _running(
     keeper: Container,
     olds: tuple[Container, ...],
     bound: tuple[tuple[str, Target], ...],
-    host: Host,
 ) -> Decision:
-    olds = _unique((*olds, *_replaced(keeper, host)))
-    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, image.doubt)
+    doubt = f"whether there is a newer image is unknown: {image.doubt}" if image.doubt else ""
+    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, doubt)
     if not olds and keeper.name != spec.name:
         cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
     if keeper.health == "unhealthy":
@@ -258,7 +276,7 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
             return Cause(
                 Why.HELD_BACK,
                 "a container that dockerup did not start has this name, and unmanaged=keep; "
-                f"rename or remove it: docker rename {one.name} {one.name}-mine",
+                f"rename or remove it: docker rename {one.name} {one.name}-old",
             )
         source = one.labels.get(labels.SOURCE, spec.source)
         if source != spec.source and source in host.desired.broken:
@@ -276,19 +294,33 @@ def _bindings(
 ) -> tuple[tuple[tuple[str, Target], ...], Cause | None]:
     """Return the containers that an entry is bound to, and why it has to wait for one of them."""
     bound: list[tuple[str, Target]] = []
+    waits: list[str] = []
     for name in spec.bound_to:
-        if name in made:
-            if made[name].held and made[name].keeper is None:
-                return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {made[name].cause}")
-            bound.append((name, made[name].target))
-        elif name in host.by_name and stays(host.by_name[name], host) not in {
-            "",
-            "a listed container depends on it",
-        }:
-            bound.append((name, Existing(host.by_name[name].container_id, name)))
-        else:
+        decision, other = made.get(name), host.by_name.get(name)
+        if decision is not None and decision.held and decision.keeper is None:
+            return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {decision.cause}")
+        if decision is None and (other is None or not _stays_whatever_is_listed(other, host)):
             return tuple(bound), Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
-    return tuple(bound), None
+        target = decision.target if decision else Existing(other.container_id, name) if other else None
+        if target is None:
+            continue
+        bound.append((name, target))
+        there = decision.keeper if decision else other
+        lives = there is None or there.state in {"running", "paused"} or (decision and decision.starts)
+        if _shares_life(spec, name) and not lives:
+            waits.append(
+                f"waits for {name}, which does not run" + (f": {decision.cause}" if decision else "")
+            )
+    return tuple(bound), Cause(Why.HELD_BACK, waits[0]) if waits else None
+
+
+def _shares_life(spec: ContainerSpec, name: str) -> bool:
+    """Tell whether the engine starts an entry's container only while the other one runs."""
+    return name in spec.links or name == spec.joins
+
+
+def _stays_whatever_is_listed(one: Container, host: Host) -> bool:
+    return stays(one, host) not in {"", _DEPENDED_ON}
 
 
 def _keeper(
@@ -324,7 +356,8 @@ def _same_definition(one: Container, spec: ContainerSpec) -> bool:
     }
     if all(one.labels.get(key, "").partition(":")[0] == str(SCHEME) for key in hashes):
         return all(one.labels[key] == value for key, value in hashes.items())
-    # Another version of dockerup made it: its hashes say nothing here, its definition does.
+    # Another version of dockerup made it: its hashes say nothing here, its definition does. Where that cannot
+    # be read, nothing is known to differ, and what runs is kept.
     return not differences(one.labels.get(labels.DEFINITION, ""), spec.definition)
 
 
@@ -348,8 +381,7 @@ def _same_bonds(
     for name, target in bound:
         if not isinstance(target, Existing) or ids.get(name) != target.container_id:
             return False
-        shares_life = name in spec.links or name == spec.joins
-        if shares_life and one.state != "created" and name in made and made[name].starts:
+        if _shares_life(spec, name) and one.state != "created" and name in made and made[name].starts:
             return False
     return True
 
@@ -357,18 +389,37 @@ def _same_bonds(
 def _replaced(keeper: Container, host: Host) -> Iterable[Container]:
     """Return the containers that a keeper's label says it takes the place of, if they may go."""
     ids = labels.read_list(keeper.labels, labels.REPLACES)
-    return (
+    return (one for one in host.observed.containers if one.container_id in ids and _may_go(one, host))
+
+
+def _rivals(family: tuple[Container, ...], keeper: Container | None, host: Host) -> tuple[Container, ...]:
+    """Return the containers of an entry, besides its keeper, that may go."""
+    return tuple(
         one
-        for one in host.observed.containers
-        if one.container_id in ids and entry_of(one) not in host.listed and not stays(one, host)
+        for one in family
+        if one is not keeper
+        and not protection(one, host)
+        and (managed(one) or host.policy.unmanaged != "keep")
     )
 
 
 def _in_the_way(spec: ContainerSpec, host: Host) -> tuple[Container, ...]:
-    """Return the unlisted containers that hold a host port of an entry and may go."""
-    return tuple(
-        one for one in _port_holders(spec, host) if entry_of(one) not in host.listed and not stays(one, host)
-    )
+    """Return the unlisted containers that hold a host port or a name of an entry and may go."""
+    holders = _unique((*_port_holders(spec, host), *_name_holders(spec, None, host)))
+    return tuple(one for one in holders if _may_go(one, host))
+
+
+def _name_holders(spec: ContainerSpec, keeper: Container | None, host: Host) -> Iterable[Container]:
+    """Return the unlisted containers that have a name which an entry is about to need, and may go."""
+    if keeper is not None and keeper.name == spec.name:
+        return ()
+    names = (spec.name, *asides(spec.name))
+    found = (host.by_name[name] for name in names if name in host.by_name)
+    return tuple(one for one in found if one is not keeper and _may_go(one, host))
+
+
+def _may_go(one: Container, host: Host) -> bool:
+    return entry_of(one) not in host.listed and not stays(one, host)
 
 
 def _port_holders(spec: ContainerSpec, host: Host) -> Iterable[Container]:
@@ -382,24 +433,49 @@ def _port_holders(spec: ContainerSpec, host: Host) -> Iterable[Container]:
     )
 
 
-def port_givers(decision: Decision, decisions: Mapping[str, Decision], host: Host) -> tuple[str, ...]:
-    """Return the listed entries whose old container holds a host port that this entry is about to need."""
+def port_givers(decision: Decision, owner: Mapping[str, str], host: Host) -> tuple[str, ...]:
+    """Return the entries that have yet to make a host port free which this entry is about to need.
+
+    `owner` tells which entry each old container is stopped for.
+    """
     if not decision.starts:
         return ()
-    holders = {entry_of(one) for one in _port_holders(decision.spec, host)}
-    return tuple(sorted(name for name in holders if name in decisions))
+    ids = (one.container_id for one in _port_holders(decision.spec, host))
+    return tuple(sorted({owner[container_id] for container_id in ids if container_id in owner}))
+
+
+def owners(decisions: Mapping[str, Decision]) -> dict[str, str]:
+    """Return the entry that each old container, by id, is replaced by."""
+    return {one.container_id: name for name, decision in decisions.items() for one in decision.olds}
+
+
+def _each_old_once(decisions: Mapping[str, Decision]) -> dict[str, Decision]:
+    """Return the decisions with each old container left to one entry: that of its name, else the first."""
+    owner: dict[str, str] = {}
+    for name, decision in decisions.items():
+        for one in decision.olds:
+            if one.container_id not in owner or one.name in {name, *asides(name)}:
+                owner[one.container_id] = name
+    return {
+        name: replace(decision, olds=tuple(one for one in decision.olds if owner[one.container_id] == name))
+        for name, decision in decisions.items()
+    }
 
 
 def _blocked_by_others(decisions: Mapping[str, Decision], host: Host) -> dict[str, Cause]:
-    """Return the entries whose host port stays with another container, with that as the cause."""
-    going = {one.container_id for decision in decisions.values() for one in decision.olds}
-    return {
-        name: Cause(Why.HELD_BACK, f"its host port is held by the container {one.name}")
-        for name, decision in decisions.items()
-        if decision.starts
-        for one in _port_holders(decision.spec, host)
-        if one.container_id not in going
-    }
+    """Return the entries whose host port or name stays with another container, with that as the cause."""
+    going = owners(decisions)
+    found: dict[str, Cause] = {}
+    for name, decision in decisions.items():
+        other = host.by_name.get(name)
+        renames = not decision.held and (decision.keeper is None or decision.keeper.name != name)
+        if renames and other is not None and other.container_id not in going:
+            what = f"its name is that of a container which stays: {stays(other, host) or entry_of(other)}"
+            found[name] = Cause(Why.HELD_BACK, what)
+        for one in _port_holders(decision.spec, host) if decision.starts else ():
+            if one.container_id not in going:
+                found[name] = Cause(Why.HELD_BACK, f"its host port is held by the container {one.name}")
+    return found
 
 
 def _why_new(
@@ -438,6 +514,26 @@ def _why_start(keeper: Container, olds: tuple[Container, ...]) -> Cause:
     if keeper.state == "created":
         return Cause(Why.NEVER_STARTED)
     return Cause(Why.STOPPED, "paused" if keeper.state == "paused" else f"exit code {keeper.exit_code}")
+
+
+def dependents_first(containers: Iterable[Container]) -> list[Container]:
+    """Return containers so that each stands before those that it holds on to."""
+    by_id = {one.container_id: one for one in sorted(containers, key=lambda one: one.container_id)}
+    # TopologicalSorter refuses a circle; labels that a person forged may hold one.
+    ordered: dict[str, Container] = {}
+
+    def visit(one: Container) -> None:
+        if one.container_id not in seen:
+            seen.add(one.container_id)
+            for held in sorted(labels.read_map(one.labels, labels.BOUND).values()):
+                if held in by_id:
+                    visit(by_id[ContainerId(held)])
+            ordered[one.container_id] = one
+
+    seen: set[str] = set()
+    for one in by_id.values():
+        visit(one)
+    return list(reversed(ordered.values()))
 
 
 def _unique(containers: Iterable[Container]) -> tuple[Container, ...]:

@@ -19,6 +19,8 @@ RANK = ("user-data", "confdir")
 class NoSourceError(DockerupError):
     """Nothing says which containers should run; that is never taken to mean none."""
 
+    exit_code = 2
+
 
 @dataclass(frozen=True)
 class Desired:

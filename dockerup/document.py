@@ -12,11 +12,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Callable
 
-from dockerup.problems import InvalidInputError, Origin, Path, Problem
+from dockerup.bounds import LIMIT_DEPTH, LIMIT_NODES
+from dockerup.problems import InvalidInputError, Origin, Path, Problem, duplicate_key
 
 LIMIT_BYTES = 1 << 20
-LIMIT_NODES = 100_000
-LIMIT_DEPTH = 100
 
 # Comments may stand before the first bracket: "#cloud-config" above a pasted JSON text.
 _LOOKS_LIKE_JSON = re.compile(r"(?:\s|#[^\n]*\n)*[{\[]")
@@ -230,13 +229,6 @@ def _json_line_finder(text: str, source: str) -> Callable[[Path], int]:
         return _JsonPlaces(text, source)
 
     return lambda path: places().line_of(path)
-
-
-def duplicate_key(source: str, path: Path, first: int, second: int) -> Problem:
-    """Return the problem of a key that stands in two lines of one mapping."""
-    places = f"in line {first}" if first == second else f"in lines {first} and {second}"
-    what = f'the key "{path[-1]}" stands twice, {places}'
-    return Problem(Origin(source, path, lambda _path: second), what, "Keep one of them.")
 
 
 # Texts that look like JSON, and YAML

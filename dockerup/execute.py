@@ -175,6 +175,8 @@ class _Execution:
         ]
 
     def _attempt(self, node: Node) -> Result:
+        if self._stop.is_set() and self._may_wait(node):
+            return Result(node)  # it stood in the queue
         began = time.monotonic()
         try:
             self._do(node.step)

@@ -111,6 +111,7 @@ _VOLUME_SHAPES = {
 }
 _name = kinds.text("a name of two or more letters, digits, _ . -", NAME)
 _port = kinds.whole_number(1, 65535, _PORT)
+_alias = kinds.text("a host name", r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _path = kinds.text("an absolute path", _PATH)
 _PORT_KEYS = {
     "containerPort": Key(_port, "port inside the container", required=True),
@@ -235,7 +236,7 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
         default="always",
     ),
     "links": _row(
-        kinds.map_of(_name, "an object of container and alias", "a container's name", NAME),
+        kinds.map_of(_alias, "an object of container and alias", "a container's name", NAME),
         "containers to reach by another name: `{container: alias}`",
         default={},
     ),

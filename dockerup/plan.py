@@ -21,8 +21,10 @@ from dockerup.decide import (
     Host,
     Policy,
     decide_all,
+    dependents_first,
     entry_of,
     managed,
+    owners,
     port_givers,
     protection,
     stays,
@@ -30,7 +32,8 @@ from dockerup.decide import (
 from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
 from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
-from dockerup.labels import generation
+from dockerup.labels import BOUND, read_map
+from dockerup.names import Stray, straightened, strays
 from dockerup.snapshot import Container, Image, ImageId, Snapshot
 from dockerup.steps import (
     Cause,
@@ -60,9 +63,13 @@ def make_plan(
     now: float,
 ) -> Plan:
     """Return the steps that make the host run what is listed. `now` is in seconds since the epoch."""
-    host = Host.of(desired, observed, answers, policy, now)
-    decisions = decide_all(host)
     sheet = Sheet()
+    host = Host.of(desired, observed, answers, policy, now)
+    found = strays(host)
+    if found:
+        _write_names(found, sheet)
+        host = Host.of(desired, straightened(observed, found), answers, policy, now)
+    decisions = decide_all(host)
     for names in _groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
     for one in _leaving(host, decisions):
@@ -73,9 +80,22 @@ def make_plan(
     return plan
 
 
+def _write_names(found: list[Stray], sheet: Sheet) -> None:
+    freed: dict[str, int] = {}
+    for stray in found:
+        one, entry = stray.one, entry_of(stray.one)
+        target = Existing(one.container_id, one.name)
+        step = Rename(entry, target, one.name, stray.name, Cause(Why.RENAMED, "another entry has that name"))
+        after = (freed[stray.name],) if stray.name in freed else ()
+        number = sheet.add(f"name of {one.container_id}", step, after)
+        freed[one.name] = number
+        sheet.named.update(dict.fromkeys(stray.entries, number))
+
+
 def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
     """Return the entries in groups that change together, everything in the order of dependencies."""
     leader = {name: name for name in decisions}
+    owner = owners(decisions)
 
     def find(name: str) -> str:
         while leader[name] != name:
@@ -83,9 +103,12 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
         return name
 
     for name, decision in decisions.items():
-        others = list(port_givers(decision, decisions, host))
+        others = list(port_givers(decision, owner, host))
         if decision.disturbs and decision.olds:
             others += [other for other in decision.spec.bound_to if other in decisions]
+            # The way back of a container leads over what it held on to.
+            held = (i for one in decision.olds for i in read_map(one.labels, BOUND).values())
+            others += [owner[container_id] for container_id in held if container_id in owner]
         for other in others:
             if decisions[other].disturbs:
                 leader[find(name)] = find(other)
@@ -103,8 +126,7 @@ def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:
         for one in host.observed.containers
         if entry_of(one) not in host.listed and one.container_id not in taken and not stays(one, host)
     ]
-    # A container is bound only to older ones.
-    return sorted(leaving, key=lambda one: (-one.created, -generation(one.labels), one.container_id))
+    return dependents_first(leaving)
 
 
 def _write_removal(one: Container, sheet: Sheet) -> None:

@@ -58,13 +58,24 @@ class Problem:
 class DockerupError(Exception):
     """The base of every error that dockerup raises on purpose; its text is meant for a person."""
 
+    exit_code = 1
+
 
 class InvalidInputError(DockerupError):
     """Something that a person wrote cannot be used; `problems` says all that is wrong with it."""
 
+    exit_code = 2
+
     def __init__(self, *problems: Problem) -> None:
         super().__init__("\n".join(map(str, problems)))
         self.problems = problems
+
+
+def duplicate_key(source: str, path: Path, first: int, second: int) -> Problem:
+    """Return the problem of a key that stands in two lines of one mapping."""
+    places = f"in line {first}" if first == second else f"in lines {first} and {second}"
+    what = f'the key "{path[-1]}" stands twice, {places}'
+    return Problem(Origin(source, path, lambda _path: second), what, "Keep one of them.")
 
 
 def render_path(path: Path) -> str:

@@ -16,7 +16,7 @@ from dockerup.execute import Outcome, Result, Stage, execute, no_stage
 from dockerup.image import Answer, ImageRef, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan
-from dockerup.report import Report, changes_of, left_volumes, rows_of
+from dockerup.report import Report, Row, changes_of, left_volumes, rows_of
 from dockerup.snapshot import Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Plan
@@ -114,6 +114,14 @@ def wait_until_well(configuration: Configuration, run: Run, seconds: float) -> R
     deadline = time.monotonic() + seconds
     while True:
         report = reconcile(configuration, look)
-        settled = all(row.well and row.state != "starting" for row in report.rows)
-        if settled or time.monotonic() >= deadline or run.stop.wait(LOOK_AGAIN):
+        if all(row.well and row.state != "starting" for row in report.rows) or not seconds:
             return report
+        if time.monotonic() >= deadline or run.stop.wait(LOOK_AGAIN):
+            return replace(report, rows=tuple(map(_not_in_time, report.rows)))
+
+
+def _not_in_time(row: Row) -> Row:
+    """Return a row that says so when its health check has not answered by the end of a wait."""
+    if row.state != "starting":
+        return row
+    return replace(row, well=False, says="its health check has not succeeded in time")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from typing import Any
 
 from dockerup.decide import Decision, complete, failed
@@ -91,12 +90,15 @@ class Report:
         return NOT_AS_LISTED if wrong else CONVERGED
 
     @property
+    def faults(self) -> list[str]:
+        """The lines that say what is wrong with what was written."""
+        kept = [] if self.whole else ["the list is not whole, so nothing is removed for not being listed"]
+        return [*map(str, self.problems), *kept]
+
+    @property
     def complaints(self) -> list[str]:
         """The lines that say what is not as it should be."""
-        lines = [str(problem) for problem in self.problems]
-        if not self.whole:
-            lines.append("the list is not whole, so nothing is removed for not being listed")
-        lines += [str(change) for change in self.changes if change.error]
+        lines = self.faults + [str(change) for change in self.changes if change.error]
         told = {change.subject for change in self.changes if change.error}
         lines += [f"{row.name}: {row.says}" for row in self.rows if not row.well and row.name not in told]
         return lines
@@ -185,6 +187,8 @@ def _action(nodes: Iterable[Node]) -> str:
     created = [step for step in steps if isinstance(step, Create)]
     if created:
         return "replaced" if created[0].name != created[0].entry else "created"
+    if any(step.cause.why is Why.INTERRUPTED for step in steps):
+        return "replaced"
     for kind, word in (
         (Start, "started"),
         (Remove, "removed"),
@@ -216,7 +220,7 @@ def _row(decision: Decision, local: LocalImages) -> Row:
         well,
         says,
         health=one.health,
-        image=spec.image.familiar,
+        image=spec.image.familiar if one.image.startswith("sha256:") else one.image,
         digest=digest.partition(":")[2][:12],
         since=one.status,
         ports=_ports(one),
@@ -250,21 +254,37 @@ def _ports(one: Container) -> str:
     return ", ".join(sorted(shown))
 
 
-def plan_text(plan: Plan) -> str:
-    """Return a plan as a person reads it: for each entry what happens and why, then the steps."""
-    lines: list[str] = []
-    for (subject, phase), nodes in groupby(plan.nodes, key=lambda node: (node.step.entry, node.phase)):
-        steps = [node.step for node in nodes]
-        sign = " " if isinstance(steps[0], Keep) else "-" if phase is not Phase.CONVERGE else "~"
-        lines.append(f"{sign} {subject}: {_main_step(steps).cause}")
-        lines += [f"      {step}" for step in steps if not isinstance(step, Keep)]
-    count = len({node.step.entry for node in plan.changes})
+def plan_text(report: Report) -> str:
+    """Return a plan as a person reads it: for each group what happens and why, then the steps in order."""
+    home = {
+        node.step.entry: node.group.partition(",")[0]
+        for node in report.plan.nodes
+        if not isinstance(node.step, (Pull, Tag))
+    }
+    blocks: dict[tuple[Phase, str], list[Step]] = {}
+    for node in report.plan.nodes:
+        group = home.get(node.step.entry, node.group) if node.phase is Phase.CONVERGE else node.step.entry
+        blocks.setdefault((node.phase, group), []).append(node.step)
+    lines = [line for (phase, _), steps in blocks.items() for line in _block_lines(phase, steps)]
+    count = len({node.step.entry for node in report.plan.changes})
     lines.append(f"{count} to change." if count else "Nothing to do.")
     return "\n".join(lines)
 
 
+def _block_lines(phase: Phase, steps: Sequence[Step]) -> Iterable[str]:
+    by_entry: dict[str, list[Step]] = {}
+    for step in steps:
+        by_entry.setdefault(step.entry, []).append(step)
+    for entry, own in by_entry.items():
+        sign = " " if isinstance(own[0], Keep) else "-" if phase is not Phase.CONVERGE else "~"
+        yield f"{sign} {entry}: {_main_step(own).cause}"
+    yield from (f"      {step}" for step in steps if not isinstance(step, Keep))
+
+
 def table(rows: Sequence[Row]) -> str:
     """Return the rows as a table with a heading, and below it a sentence for each that is not well."""
+    if not rows:
+        return "No containers are listed."
     heading = ("NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE")
     cells = [
         tuple(

@@ -81,10 +81,14 @@ class Settings:
     username: str = _row("", _text, "name for registry logins", flag=False)
     password: str = _row("", _text, "password for registry logins", flag=False, secret=True)
     unmanaged: str = _row(
-        "remove", _one_of("remove", "keep"), "containers on this host that dockerup did not start"
+        "remove", _one_of("remove", "keep"), "containers that dockerup did not start: remove or keep"
     )
     ignore: tuple[str, ...] = _row((), _names, "names or globs of containers that are never touched")
-    prune: str = _row("managed", _one_of("none", "managed", "all"), "unused images to remove")
+    prune: str = _row(
+        "managed",
+        _one_of("none", "managed", "all"),
+        "unused images to remove: none, managed (fetched by dockerup) or all",
+    )
     keep_images: int = _row(1, _whole(0, 100), "superseded images kept for each container")
     concurrency: int = _row(8, _whole(1, 64), "pulls, registry checks and starts at once")
     wait: int = _row(

@@ -82,7 +82,7 @@ class Cache:
         try:
             with open(os.path.join(self.directory, "state", name), "rb") as file:
                 value = json.loads(file.read(1 << 20))
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}
 
@@ -99,7 +99,7 @@ class Cache:
         if not isinstance(known, dict) or not isinstance(known.get("at"), (int, float)):
             return None
         fresh = 0 <= now - known["at"] < VERSION_FOR
-        return str(known.get("api")) if fresh else None
+        return known["api"] if fresh and isinstance(known.get("api"), str) else None
 
     def keep_api_version(self, url: str, version: str, now: float) -> None:
         """Remember the API version of an engine."""
@@ -111,7 +111,7 @@ class Cache:
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""
-        marks = {hashlib.sha256(line.encode()).hexdigest()[:16]: line for line in lines}
+        marks = {hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]: line for line in lines}
         known = self.read("said.json").get("said", [])
         self.write("said.json", {"said": sorted(marks)})
-        return [line for mark, line in marks.items() if mark not in known]
+        return [line for mark, line in marks.items() if not isinstance(known, list) or mark not in known]

@@ -32,7 +32,7 @@ class Why(enum.Enum):
     BOUND = "bound to a container that is replaced or started"
     TAKEN_OVER = "its name is taken over"
     IN_THE_WAY = "in the way"
-    INTERRUPTED = "goes on with an interrupted replacement"
+    INTERRUPTED = "finishes what an interrupted run began"
     LEFT_OVER = "left over from a replacement"
     ORPHAN = "no longer listed"
     UNMANAGED = "not started by dockerup"

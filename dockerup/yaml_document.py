@@ -14,8 +14,8 @@ from typing import Any, Callable
 
 import yaml
 
-from dockerup.document import LIMIT_DEPTH, LIMIT_NODES, duplicate_key
-from dockerup.problems import InvalidInputError, Origin, Path, Problem
+from dockerup.bounds import LIMIT_DEPTH, LIMIT_NODES
+from dockerup.problems import InvalidInputError, Origin, Path, Problem, duplicate_key
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _NOT_PRINTABLE = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dockerup.problems import Origin, Problem
 from dockerup.sources import kept
 from dockerup.sources.result import SourceResult
+from dockerup.sources.variables import DISABLED_VARIABLE, ENDPOINT_VARIABLE
 
 if TYPE_CHECKING:
     from dockerup.sources.imds import MetadataService
@@ -19,9 +20,6 @@ NAME = "user-data"
 _USER_DATA = "/latest/user-data"
 _INSTANCE_ID = "/latest/meta-data/instance-id"
 
-# Settled here, since whether to ask at all is known without the client for the service.
-ENDPOINT_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT"
-_DISABLED_VARIABLE = "AWS_EC2_METADATA_DISABLED"
 
 _DMI = "sys/class/dmi/id"
 _SAYS_AMAZON = ("sys_vendor", "board_vendor", "bios_vendor", "chassis_asset_tag")
@@ -33,7 +31,7 @@ _LIMIT_BYTES = 1 << 22
 
 def wanted(environ: Mapping[str, str], root: str = "/") -> bool:
     """Return whether there is a metadata service to ask, without asking it."""
-    if environ.get(_DISABLED_VARIABLE, "").lower() == "true":
+    if environ.get(DISABLED_VARIABLE, "").lower() == "true":
         return False
     return bool(environ.get(ENDPOINT_VARIABLE)) or is_ec2(root)
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dockerup.problems import DockerupError
-from dockerup.sources.ec2 import ENDPOINT_VARIABLE
+from dockerup.sources.variables import ENDPOINT_VARIABLE
 
 MODE_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"
 IPV4 = "http://169.254.169.254"

@@ -6,11 +6,8 @@ follows is one clean run, which has to leave the host as listed, and another, wh
 
 from __future__ import annotations
 
-import contextlib
 import re
 import shutil
-import subprocess
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Callable
 
@@ -19,9 +16,8 @@ import pytest
 from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_web_image
-from tests.testbed.proxy import Call, CutError, EngineProxy, Hook, at_call, kill_client
+from tests.testbed.proxy import Call, EngineProxy, Hook, at_call, kill_client
 from tests.testbed.registry import Pushed
-from tests.testbed.waiting import wait_until
 
 KILLED = -9
 MOST_CALLS = 80  # a run that makes more is no longer the run that these tests think of
@@ -150,36 +146,16 @@ EVERYTHING = Scene(
 )
 
 
-@contextlib.contextmanager
-def all_volumes_stay(story: Story) -> Iterator[None]:
-    before = story.volumes()
-    yield
-    assert before <= story.volumes()
-
-
-def run_through(story: Story, proxy: EngineProxy, before: Hook | None, after: Hook | None) -> int:
-    """Run `dockerup` with a hook in its way; returns its exit code, once the engine has settled."""
+def run_and_kill(story: Story, proxy: EngineProxy, moment: str, hook: Hook) -> int:
+    """Run `dockerup` with a hook at each call, `before` or `after` the engine has it; returns its exit code."""
     proxy.forget()
-    ended = threading_safe(proxy)
-    if before:
-        proxy.before = before
-    if after:
-        proxy.after = after
+    if moment == "before":
+        proxy.before = hook
+    else:
+        proxy.after = hook
     code = story.dockerup.run(env={"DOCKER_HOST": proxy.url}).returncode
-    proxy.before = proxy.after = ended
+    proxy.before = proxy.after = lambda _call: None
     return code
-
-
-def threading_safe(_proxy: EngineProxy) -> Hook:
-    """Return the hook that does nothing."""
-    return lambda _call: None
-
-
-def assert_next_run_mends(story: Story, scene: Scene) -> None:
-    story.run()
-    assert story.states() == dict.fromkeys(scene.wanted, "running")
-    scene.looks_right(story)
-    story.nothing_to_do()
 
 
 def at_first(pattern: str) -> Hook:
@@ -194,15 +170,53 @@ def at_first(pattern: str) -> Hook:
     return hook
 
 
+def assert_next_run_mends(story: Story, scene: Scene, volumes: set[str]) -> None:
+    """Look that one run brings the host to what is listed, with nothing left over and no volume lost."""
+    story.run()
+    assert story.states() == dict.fromkeys(scene.wanted, "running")
+    assert volumes <= story.volumes()
+    scene.looks_right(story)
+    story.nothing_to_do()
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_run_that_is_killed_at_a_kind_of_call_is_finished_by_the_next(
     story: Story, proxy: EngineProxy, kind: str
 ) -> None:
     story.dockerup.configure(keep_images=0)
     EVERYTHING.before(story)
-    with all_volumes_stay(story):
-        EVERYTHING.change(story)
+    volumes = story.volumes()
+    EVERYTHING.change(story)
 
-        assert run_through(story, proxy, None, at_first(KINDS[kind])) == KILLED
+    assert run_and_kill(story, proxy, "after", at_first(KINDS[kind])) == KILLED
 
-        assert_next_run_mends(story, EVERYTHING)
+    assert_next_run_mends(story, EVERYTHING, volumes)
+
+
+def begin_anew(story: Story) -> None:
+    """Empty the host, the list and the cache."""
+    story.engine.clean()
+    for path in story.dockerup.confdir.iterdir():
+        path.unlink()
+    shutil.rmtree(story.dockerup.cache, ignore_errors=True)
+
+
+@pytest.mark.crash_all
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_run_that_is_killed_at_any_call_is_finished_by_the_next(
+    story: Story, proxy: EngineProxy, scene: Scene, moment: str
+) -> None:
+    story.dockerup.configure(keep_images=0)
+    for number in range(1, MOST_CALLS):
+        begin_anew(story)
+        scene.before(story)
+        volumes = story.volumes()
+        scene.change(story)
+        code = run_and_kill(story, proxy, moment, at_call(number, kill_client))
+        if code == 0:
+            assert number > 1
+            return
+        assert code == KILLED
+        assert_next_run_mends(story, scene, volumes)
+    pytest.fail(f"a run makes more than {MOST_CALLS} calls")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from dockerup import sources
-from dockerup.sources import ec2, imds
+from dockerup.sources import ec2, imds, variables
 from dockerup.sources.result import SourceResult
 from tests.testbed.metadata import Metadata
 
@@ -42,7 +42,7 @@ def plain(tmp_path: Path) -> Iterator[Metadata]:
 
 
 def read(tmp_path: Path, url: str, **more: str) -> SourceResult:
-    environ = {ec2.ENDPOINT_VARIABLE: url, **more}
+    environ = {variables.ENDPOINT_VARIABLE: url, **more}
     return sources.read_user_data(True, str(tmp_path / "cache"), environ, root=str(tmp_path / "root"))
 
 
@@ -230,7 +230,7 @@ def test_the_endpoint_variables_of_the_sdks_are_followed() -> None:
     assert imds.endpoints({}) == ("http://169.254.169.254", "http://[fd00:ec2::254]")
     assert imds.endpoints({imds.MODE_VARIABLE: "IPv6"}) == ("http://[fd00:ec2::254]",)
     assert imds.endpoints({imds.MODE_VARIABLE: "IPv4"}) == ("http://169.254.169.254",)
-    both = {imds.MODE_VARIABLE: "IPv6", ec2.ENDPOINT_VARIABLE: "http://h:1/base/"}
+    both = {imds.MODE_VARIABLE: "IPv6", variables.ENDPOINT_VARIABLE: "http://h:1/base/"}
     assert imds.endpoints(both) == ("http://h:1/base",)
 
 
@@ -261,8 +261,10 @@ def test_an_ec2_instance_knows_itself(tmp_path: Path, facts: dict[str, str]) -> 
 def test_another_machine_is_not_taken_for_one(tmp_path: Path, facts: dict[str, str]) -> None:
     root = machine(tmp_path, **facts)
     assert not ec2.wanted({}, root)
-    assert ec2.wanted({ec2.ENDPOINT_VARIABLE: "http://x"}, root)
-    assert not ec2.wanted({ec2.ENDPOINT_VARIABLE: "http://x", "AWS_EC2_METADATA_DISABLED": "true"}, root)
+    assert ec2.wanted({variables.ENDPOINT_VARIABLE: "http://x"}, root)
+    assert not ec2.wanted(
+        {variables.ENDPOINT_VARIABLE: "http://x", "AWS_EC2_METADATA_DISABLED": "true"}, root
+    )
 
 
 def test_the_instance_id_comes_from_this_boots_record_then_from_dmi(tmp_path: Path) -> None:
@@ -278,7 +280,7 @@ def test_the_instance_id_comes_from_this_boots_record_then_from_dmi(tmp_path: Pa
 
 
 def test_without_aws_the_service_is_not_asked(plain: Metadata, tmp_path: Path) -> None:
-    environ = {ec2.ENDPOINT_VARIABLE: plain.url}
+    environ = {variables.ENDPOINT_VARIABLE: plain.url}
     assert not sources.read_user_data(False, str(tmp_path), environ, root=str(tmp_path)).declared
     assert plain.requests == []
 

@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from dockerup import labels
+from dockerup.body import create_body
 from dockerup.decide import Policy
 from dockerup.definition import definition_hash, describe
 from dockerup.keys import Change
@@ -164,7 +165,8 @@ def _stranger(draw: st.DrawFn, model: Model) -> None:
 
 def _forged(draw: st.DrawFn, model: Model, document: Document) -> None:
     """Leave a managed container of any name and generation, right or stale, as no history would."""
-    (spec,) = Listing(({**document, "links": {}, "network": "bridge", "volumes": []},)).desired().specs
+    alone = {"image": "host/made:1", "links": {}, "network": "bridge", "volumes": []}
+    (spec,) = Listing(({**document, **alone},)).desired().specs
     suffix = draw(st.sampled_from(("", ".dockerup-new", ".dockerup-old", "x")))
     stale = draw(st.booleans())
     found = {
@@ -175,8 +177,7 @@ def _forged(draw: st.DrawFn, model: Model, document: Document) -> None:
         labels.DEFINITION: describe(spec.definition, "s"),
         labels.GENERATION: str(draw(st.integers(0, 3))),
     }
-    body = {"Image": "host/made:1", "Labels": found, "HostConfig": {"RestartPolicy": {"Name": spec.restart}}}
-    _create_and_start(draw, model, spec.name + suffix, body)
+    _create_and_start(draw, model, spec.name + suffix, create_body(spec, found, (), {}))
 
 
 def _create_and_start(draw: st.DrawFn, model: Model, name: str, body: Mapping[str, Any]) -> None:
@@ -212,6 +213,7 @@ def whole_cases(draw: st.DrawFn) -> Case:
     case = draw(cases())
     listing = replace(case.listing, broken=frozenset(), explicit=True)
     policy = replace(case.policy, unmanaged="remove", ignore=())
-    for container_id in [one.container_id for one in replace(case, policy=policy, listing=listing).protected()]:
-        del case.model.boxes[container_id]
-    return Case(listing, case.model, policy)
+    whole = Case(listing, case.model, policy)
+    for one in whole.protected():
+        del case.model.boxes[one.container_id]
+    return whole

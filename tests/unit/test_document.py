@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup import document, yaml_document
@@ -73,13 +73,11 @@ def _read_or_refused(text: str) -> str:
     return "f: read"
 
 
-@settings(max_examples=400, deadline=2000)
 @given(st.text() | YAML_TEXT | st.lists(YAML_TEXT).map("\n".join))
 def test_no_text_raises_anything_but_invalid_input(text: str) -> None:
     assert _read_or_refused(text).startswith("f:")
 
 
-@settings(max_examples=200, deadline=2000)
 @given(YAML_TEXT)
 def test_the_parser_written_in_python_takes_what_the_fast_one_takes_without_a_traceback(text: str) -> None:
     fast = yaml_document._LOADER

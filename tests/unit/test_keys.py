@@ -155,7 +155,7 @@ def test_every_key_has_examples_that_both_accept() -> None:
             assert (problems_of(document), list(ONE_CONTAINER.iter_errors(document))) == ((), []), document
 
 
-@settings(max_examples=6 * settings.default.max_examples)  # the profile's number, and a big space
+@settings(max_examples=4 * settings().max_examples)  # the profile's number, and a big space
 @given(documents() | JSON | st.dictionaries(NAMES, ANY, max_size=3))
 def test_parser_and_schema_accept_and_refuse_the_same(document: object) -> None:
     problems = problems_of(document)

@@ -61,7 +61,19 @@ def test_a_cache_that_was_never_needed_is_not_made(cache: Cache) -> None:
     assert not Path(cache.directory).exists()
 
 
-FOREIGN = [b"", b"{", b"[]", b"5", b"null", b'"x"', b"\xff\xfe", b"\0" * 10, b'{"a": 1', b"x" * (2 << 20)]
+FOREIGN = [
+    b"",
+    b"{",
+    b"[]",
+    b"5",
+    b"null",
+    b'"x"',
+    b"\xff\xfe",
+    b"\0" * 10,
+    b'{"a": 1',
+    b"x" * (2 << 20),
+    b"[" * 200_000,
+]
 
 
 @pytest.mark.parametrize("raw", FOREIGN, ids=lambda raw: repr(raw[:8]))
@@ -117,7 +129,10 @@ def test_a_version_can_be_forgotten(cache: Cache) -> None:
     assert cache.api_version(URL, now=0.0) is None
 
 
-@pytest.mark.parametrize("known", [5, [], "1.41", {}, {"api": "1.41"}, {"api": "1.41", "at": "now"}])
+@pytest.mark.parametrize(
+    "known",
+    [5, [], "1.41", {}, {"api": "1.41"}, {"at": 0}, {"api": 5, "at": 0}, {"api": "1.41", "at": "now"}],
+)
 def test_a_version_in_another_form_is_not_known(cache: Cache, known: object) -> None:
     put(cache, "engine.json", json.dumps({URL: known}).encode())
     assert cache.api_version(URL, now=0.0) is None
@@ -132,6 +147,17 @@ def test_a_line_is_news_once_until_it_was_away(cache: Cache) -> None:
     assert cache.news(["two", "three"]) == ["three"]
     assert cache.news([]) == []
     assert cache.news(["three"]) == ["three"]
+
+
+@pytest.mark.parametrize("said", [5, None, "0123456789abcdef", {}])
+def test_what_was_said_in_another_form_was_not_said(cache: Cache, said: object) -> None:
+    put(cache, "said.json", json.dumps({"said": said}).encode())
+    assert cache.news(["one"]) == ["one"]
+
+
+def test_a_line_with_a_file_name_that_is_no_text_can_be_said(cache: Cache) -> None:
+    assert cache.news(["\udcff"]) == ["\udcff"]
+    assert cache.news(["\udcff"]) == []
 
 
 def test_lines_that_were_said_are_not_kept_in_clear(cache: Cache) -> None:

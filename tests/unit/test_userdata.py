@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup.sources import kept
@@ -212,7 +212,6 @@ PIECES = [
 ]
 
 
-@settings(max_examples=400, deadline=2000)
 @given(st.binary() | st.lists(st.sampled_from(PIECES), max_size=14).map(b"".join))
 def test_no_bytes_raise(body: bytes) -> None:
     for wrapped in (body, gzip.compress(body)):

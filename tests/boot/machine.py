@@ -1,0 +1,201 @@
+"""A machine that boots with real cloud-init: a container of a Debian root file system, with our packages in it.
+
+The four stages are run as systemd runs them (https://cloudinit.readthedocs.io/en/latest/explanation/boot.html).
+The machine shares the private host's network and has its engine's socket, so the containers that its dockerup
+starts are its neighbours on that engine.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import tarfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.testbed.engine import Engine
+from tests.testbed.waiting import TestbedError
+
+SOURCE = Path(__file__).resolve().parents[2]
+PACKAGES = "/usr/lib/python3/dist-packages"
+SOCKET = "/run/docker.sock"
+SUITES = ("bookworm", "trixie")  # cloud-init 22.4 and 25.1
+SEED = "/var/lib/cloud/seed/nocloud"
+
+# Root's own environment at boot is nearly empty: no HOME.
+_BOOT_ENVIRONMENT = ("env", "-i", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin")
+_STAGES = """\
+rm -rf /run/cloud-init /var/log/cloud-init.log /var/log/cloud-init-output.log
+cloud-init init --local; cloud-init init; cloud-init modules --mode=config; cloud-init modules --mode=final
+cloud-init status --long; echo "exit code $?"
+"""
+TEST_CONFIG = """\
+datasource_list: [NoCloud, None]
+network: {config: disabled}
+# What a container has not: a host name, locales, disks and an ssh server of its own.
+preserve_hostname: true
+locale: false
+growpart: {mode: "off"}
+resize_rootfs: false
+ssh_genkeytypes: []
+"""
+_LOG_LINE = re.compile(r"^\S+ \S+ - (?P<where>\S+)\[(?P<level>[A-Z]+)\]: (?P<text>.*)$")
+
+
+def cache_directory() -> Path:
+    """Return the directory in which the root file systems are kept from run to run."""
+    chosen = os.environ.get("DOCKERUP_TESTBED_CACHE")
+    return Path(chosen) if chosen else Path.home() / ".cache" / "dockerup-testbed"
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command's exit code and output."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Booted:
+    """What a boot came to. `status` is the text of `cloud-init status --long`, `exit_code` that command's."""
+
+    status: str
+    exit_code: int
+    result: Mapping[str, Any]
+    log: str
+    output: str
+
+    @property
+    def errors(self) -> Sequence[str]:
+        """What result.json has as errors."""
+        return list(self.result["v1"]["errors"])
+
+    @property
+    def state(self) -> str:
+        """The first line of the status: `done`, `error`."""
+        return self.status.splitlines()[0].partition(": ")[2]
+
+    @property
+    def extended(self) -> str:
+        """The state with how well: `done`, `degraded done`; older versions only say the state."""
+        found = re.search(r"^extended_status: (.*)$", self.status, re.MULTILINE)
+        return found[1] if found else self.state
+
+    @property
+    def loud_lines(self) -> Sequence[str]:
+        """The lines of cloud-init's log at WARNING and above."""
+        return self.lines("WARNING", "ERROR", "CRITICAL", "DEPRECATED")
+
+    def lines(self, *levels: str) -> Sequence[str]:
+        """Return the texts of the log's lines of some levels."""
+        found = (_LOG_LINE.match(line) for line in self.log.splitlines())
+        return [f"{one['where']}: {one['text']}" for one in found if one and one["level"] in levels]
+
+
+class Machine:
+    """A running machine. Make it with `Systems.machine`."""
+
+    def __init__(self, engine: Engine, image: str) -> None:
+        self._client = engine.client()
+        config = self._client.create_host_config(
+            network_mode="host", binds=[f"{engine.socket_path}:{SOCKET}"], tmpfs={"/run": "mode=0755"}
+        )
+        made = self._client.create_container(
+            image, ["sleep", "infinity"], host_config=config, labels={"dockerup.ignore": "true"}
+        )
+        self.container_id = str(made["Id"])
+        self._client.start(self.container_id)
+
+    def remove(self) -> None:
+        """End the machine."""
+        self._client.remove_container(self.container_id, force=True, v=True)
+        self._client.close()
+
+    def boot(
+        self,
+        user_data: str | bytes | None = None,
+        *,
+        instance_id: str = "iid-first",
+        vendor_data: str | None = None,
+    ) -> Booted:
+        """Boot with this user-data (None: as before) to the end of the last stage."""
+        if user_data is not None:
+            self.write(f"{SEED}/user-data", user_data)
+            self.write(f"{SEED}/meta-data", f"instance-id: {instance_id}\nlocal-hostname: machine\n")
+        if vendor_data is not None:
+            self.write(f"{SEED}/vendor-data", vendor_data)
+        done = self.run(*_BOOT_ENVIRONMENT, "sh", "-c", _STAGES)
+        status, _, code = done.stdout[done.stdout.rindex("status: ") :].rpartition("exit code ")
+        return Booted(
+            status,
+            int(code),
+            json.loads(self.read("/run/cloud-init/result.json")),
+            self.read("/var/log/cloud-init.log"),
+            self.read("/var/log/cloud-init-output.log"),
+        )
+
+    def cron(self, *arguments: str) -> Done:
+        """Run the very command that cron runs."""
+        places = ("--config", "/etc/dockerup/dockerup.conf", "--cache", "/var/cache/dockerup")
+        return self.run(*_BOOT_ENVIRONMENT, "HOME=/root", "python3", "-m", "dockerup", *places, *arguments)
+
+    def dockerup(self, *arguments: str) -> Done:
+        """Run the command as a person does."""
+        return self.run("python3", "-m", "dockerup", *arguments)
+
+    def run(self, *command: str) -> Done:
+        """Run a command to its end."""
+        made = self._client.exec_create(self.container_id, list(command))
+        stdout, stderr = self._client.exec_start(made["Id"], demux=True)
+        code = self._client.exec_inspect(made["Id"])["ExitCode"]
+        return Done(code, (stdout or b"").decode(), (stderr or b"").decode())
+
+    def must(self, *command: str) -> str:
+        """Run a command that has to succeed, and return what it printed. Raises TestbedError."""
+        done = self.run(*command)
+        if done.exit_code:
+            raise TestbedError(f"{' '.join(command)}: {done.exit_code}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def read(self, path: str) -> str:
+        """Return a text file. Raises TestbedError when there is none."""
+        return self.must("cat", path)
+
+    def exists(self, path: str) -> bool:
+        """Tell whether there is such a path."""
+        return self.run("test", "-e", path).exit_code == 0
+
+    def write(self, path: str, content: str | bytes, mode: int = 0o644) -> None:
+        """Write a file, and the directories that it needs."""
+        raw = content.encode() if isinstance(content, str) else content
+        self.must("mkdir", "-p", str(Path(path).parent))
+        entry = tarfile.TarInfo(Path(path).name)
+        entry.size, entry.mode = len(raw), mode
+        self._put(str(Path(path).parent), [(entry, raw)])
+
+    def install_dockerup(self) -> None:
+        """Copy our two packages to where the system's Python, and so cloud-init's, finds them."""
+        files = []
+        for package in ("dockerup", "cc_dockerup"):
+            for path in sorted((SOURCE / package).rglob("*.py")):
+                entry = tarfile.TarInfo(str(path.relative_to(SOURCE)))
+                entry.size, entry.mode = path.stat().st_size, 0o644
+                files.append((entry, path.read_bytes()))
+        self._put(PACKAGES, files)
+
+    def commit(self, name: str) -> None:
+        """Make an image of the machine as it is: what a person bakes."""
+        self._client.commit(self.container_id, name)
+
+    def _put(self, directory: str, files: Sequence[tuple[tarfile.TarInfo, bytes]]) -> None:
+        buffer = io.BytesIO()
+        with tarfile.open(fileobj=buffer, mode="w") as archive:
+            for entry, raw in files:
+                archive.addfile(entry, io.BytesIO(raw))
+        self._client.put_archive(self.container_id, directory, buffer.getvalue())
