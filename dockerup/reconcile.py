@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -53,7 +53,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
     from dockerup.connection import connect  # the SDK: only once there is something to converge
 
     policy = Policy(
-        settings.unmanaged, settings.ignore, settings.prune, settings.keep_images, secrets.token_hex(8)
+        settings.unmanaged, settings.ignore, settings.prune, settings.keep_images, os.urandom(8).hex()
     )
     with connect(settings, run.cache, run.environ) as host:
         observed = host.observe(desired)
