@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from logging import Logger
+from typing import Callable
 
 from dockerup.configuration import Configuration, load
 from dockerup.desired import NoSourceError, combine
@@ -19,7 +20,6 @@ from dockerup.settings import DEFAULT_CACHE, Settings
 from dockerup.sources.cloudinit import keep_given
 from dockerup.state import BusyError, Cache, lock_path, locked
 
-ENGINE_WAIT = 120  # seconds; `packages:` of the same boot may just have installed it
 LOCK_WAIT = 900  # seconds; the longest that another run begins anything new
 _LOOK_AGAIN = 0.5  # seconds
 
@@ -52,10 +52,12 @@ def converge(containers: object, block: object, instance_id: str, log: Logger, s
             _say(log, str(change))
         for note in report.notes:
             log.info("%s", note)
+        failed = tuple(change for change in report.changes if change.error)
         with stage("verify"):
-            seen = wait_until_well(configuration, run, settings.wait)
-    failed = [change for change in report.changes if change.error]
-    _raise_for(replace(seen, changes=tuple(failed)))
+            seen = wait_until_well(
+                configuration, run, settings.wait, given_up={change.subject for change in failed}
+            )
+    _raise_for(replace(seen, changes=failed))
 
 
 def _anything_to_do(configuration: Configuration) -> bool:
@@ -68,19 +70,15 @@ def _anything_to_do(configuration: Configuration) -> bool:
 
 
 def _wait_for_engine(settings: Settings, cache: Cache, environ: Mapping[str, str], log: Logger) -> None:
+    """Return when the engine answers: `packages:` of the same boot may just have installed it."""
     from dockerup.connection import connect
     from dockerup.engine import EngineError
 
-    deadline = time.monotonic() + ENGINE_WAIT
-    while True:
-        try:
-            with connect(settings, cache, environ) as host:
-                return host.engine.ping()
-        except EngineError as error:
-            if time.monotonic() > deadline:
-                raise
-            log.info("waiting for the engine: %s", error)
-            time.sleep(_LOOK_AGAIN)
+    def ask() -> None:
+        with connect(settings, cache, environ) as host:
+            host.engine.ping()
+
+    _try_for(settings.wait, ask, EngineError, log)
 
 
 @contextmanager
@@ -89,16 +87,24 @@ def _lock(settings: Settings, environ: Mapping[str, str], log: Logger) -> Iterat
     from dockerup.connection import engine_url
 
     path = lock_path(engine_url(settings, environ), environ, os.getuid())
-    deadline = time.monotonic() + LOCK_WAIT
+    with ExitStack() as held:
+        _try_for(LOCK_WAIT, lambda: held.enter_context(locked(path)), BusyError, log)
+        yield
+
+
+def _try_for(seconds: float, act: Callable[[], None], passing: type[DockerupError], log: Logger) -> None:
+    """Do it, again and again while it fails in a way that passes. Raises that error when time is up."""
+    deadline = time.monotonic() + seconds
+    said = False
     while True:
         try:
-            with locked(path):
-                yield
-                return
-        except BusyError as busy:
-            if time.monotonic() > deadline:
+            return act()
+        except passing as error:
+            if time.monotonic() >= deadline:
                 raise
-            log.info("waiting: %s", busy)
+            if not said:
+                log.info("waiting up to %d seconds: %s", seconds, error)
+            said = True
             time.sleep(_LOOK_AGAIN)
 
 

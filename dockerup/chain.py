@@ -188,7 +188,8 @@ def _set_restart(decision: Decision, one: Container, restart: str, chain: _Chain
     if one.detail is None:
         chain.sheet.wanted.add(one.container_id)
     elif one.detail.restart != restart:
-        chain.add(SetRestart(decision.spec.name, _existing(one), restart, one.detail.restart, decision.cause))
+        cause = _why_goes(one, decision)
+        chain.add(SetRestart(decision.spec.name, _existing(one), restart, one.detail.restart, cause))
 
 
 def _prepare(decision: Decision, chain: _Chain) -> None:
@@ -278,7 +279,7 @@ def _inherited(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
     Not those that it shares with a container it takes volumes from, nor those at paths that the entry has
     something else for now, nor those that the old definition asked for and the new one does not.
     """
-    family = [one for one in decision.olds if entry_of(one) == decision.spec.name]
+    family = [one for one in _standing(decision) if entry_of(one) == decision.spec.name]
     if not family:
         return ()
     old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
@@ -323,7 +324,7 @@ def _anonymous_paths(old: Container) -> set[str]:
 
 def _start_first(decision: Decision, chain: _Chain) -> bool:
     """Tell whether the new container of an eager entry can run beside the old one."""
-    if not (decision.spec.eager and decision.starts and decision.olds):
+    if not (decision.spec.eager and decision.starts and any(one.running for one in _standing(decision))):
         return False
     ports = [port.host_port for port in decision.spec.ports if port.host_port]
     if ports:
@@ -349,14 +350,20 @@ def _silence_olds(acting: list[Decision], chain: _Chain) -> None:
         decision = owner[old.container_id]
         _set_restart(decision, old, "no", chain)
         if old.running:
-            chain.add(Stop(decision.spec.name, _existing(old), decision.cause))
+            chain.add(Stop(decision.spec.name, _existing(old), _why_goes(old, decision)))
 
 
 def _remove_olds(decision: Decision, chain: _Chain) -> None:
     name = decision.spec.name
     for old in _standing(decision):
         called = _moved(decision) if old.name == name else old.name
-        chain.last(Remove(name, Existing(old.container_id, called), decision.cause))
+        chain.last(Remove(name, Existing(old.container_id, called), _why_goes(old, decision)))
+
+
+def _why_goes(old: Container, decision: Decision) -> Cause:
+    if entry_of(old) == decision.spec.name:
+        return decision.cause
+    return Cause(Why.IN_THE_WAY, f"nobody lists it, and {decision.spec.name} needs its name or host port")
 
 
 def _take_name(decision: Decision, chain: _Chain) -> None:
@@ -366,7 +373,8 @@ def _take_name(decision: Decision, chain: _Chain) -> None:
         return
     for old in _standing(decision):
         if old.name == name:
-            chain.add(Rename(name, _existing(old), name, _moved(decision), decision.cause))
+            cause = _why_goes(old, decision)
+            chain.add(Rename(name, _existing(old), name, _moved(decision), cause))
     if keeper is not None or _taken(decision):
         was = keeper.name if keeper is not None else _new(name)
         chain.add(Rename(name, decision.target, was, name, decision.cause))

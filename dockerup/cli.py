@@ -85,6 +85,7 @@ def _parser() -> argparse.ArgumentParser:
         ("status", "a table: each listed container, how it is, and what is wrong with it"),
         ("validate", "check configuration and user-data files, without an engine"),
         ("schema", "print the JSON Schema of the containers block"),
+        ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
     ):
         command = commands.add_parser(
             name, help=text, description=text, parents=[_shared()], allow_abbrev=False
@@ -97,9 +98,21 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
             command.add_argument("--timeout", type=int, metavar="SECONDS", help="how long --wait waits (600)")
+        if name == "setup":
+            _add_setup(command)
         if name == "validate":
             command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
     return parser
+
+
+def _add_setup(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
+    parser.add_argument("--remove", action="store_true", help="undo it; containers go on running")
+    parser.add_argument(
+        "--root", metavar="DIR", default="/", help="an image's file system, which does not run"
+    )
+    parser.add_argument("--timer", action="store_true", help="a systemd timer in place of cron")
+    parser.add_argument("--no-schema", action="store_true", help="leave cloud-init's schema as it is")
 
 
 def _shared() -> argparse.ArgumentParser:
@@ -254,6 +267,31 @@ def _status(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _setup(options: argparse.Namespace) -> int:
+    from dockerup import host_files, host_setup
+
+    here = os.path.realpath(options.root) == "/"
+    facts = host_files.observe(options.root, _unmanaged(options) if here else ())
+    if options.remove:
+        setup = host_setup.plan_removal(facts)
+    else:
+        setup = host_setup.plan_setup(facts, timer=options.timer, schema=not options.no_schema)
+    for line in setup.preview() if options.dry_run else host_files.apply(setup.actions, options.root):
+        print(line)
+    if not setup.actions:
+        print("Nothing to do: all is in place." if not options.remove else "Nothing to undo.")
+    for note in setup.notes:
+        print(note)
+    return 0
+
+
+def _unmanaged(options: argparse.Namespace) -> list[str]:
+    from dockerup.configuration import read_file
+    from dockerup.host_files import unmanaged_now
+
+    return unmanaged_now(read_file(options.config), options.cache, os.environ)
+
+
 def _fail(error: DockerupError, options: argparse.Namespace) -> int:
     text = str(error) if isinstance(error, InvalidInputError) else f"dockerup: {error}"
     code = 1 if options.detailed_exitcode else error.exit_code
@@ -271,7 +309,14 @@ def _is_news(text: str, options: argparse.Namespace) -> bool:
     return bool(Cache(options.cache).news([text]))
 
 
-_COMMANDS = {"apply": _apply, "plan": _plan, "status": _status, "validate": _validate, "schema": _schema}
+_COMMANDS = {
+    "apply": _apply,
+    "plan": _plan,
+    "status": _status,
+    "validate": _validate,
+    "schema": _schema,
+    "setup": _setup,
+}
 
 
 class _Stopper:

@@ -40,6 +40,12 @@ def load(
     return Configuration(settings, (user_data, read_confdir(settings.confdir)))
 
 
+def read_file(config: str | None) -> Settings:
+    """Return what the settings file alone says. Raises InvalidInputError for settings that cannot be used."""
+    path = config or DEFAULT_CONFIG
+    return read_settings(_text(path, required=config is not None), path, {})
+
+
 def _text(path: str, *, required: bool) -> str:
     try:
         return decode(read_trusted(os.path.abspath(path), LIMIT_BYTES), path)

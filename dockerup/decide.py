@@ -261,7 +261,7 @@ def _running(
 
 
 def _held(spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, cause: Cause) -> Decision:
-    keeper = max(family, key=_newest, default=None)
+    keeper = max(family, key=lambda one: (one.running, one.name == spec.name, _newest(one)), default=None)
     well = cause.why is Why.SOURCE_BROKEN and keeper is not None and keeper.running
     return Decision(spec, cause, image, keeper, held=True, well=well)
 
@@ -381,9 +381,15 @@ def _same_bonds(
     for name, target in bound:
         if not isinstance(target, Existing) or ids.get(name) != target.container_id:
             return False
-        if _shares_life(spec, name) and one.state != "created" and name in made and made[name].starts:
+        if _shares_life(spec, name) and one.state != "created" and _loses_its_network(made.get(name)):
             return False
     return True
+
+
+def _loses_its_network(decision: Decision | None) -> bool:
+    """Tell whether an entry's container gets a new life; one that goes on after a pause does not."""
+    paused = decision is not None and decision.keeper is not None and decision.keeper.state == "paused"
+    return decision is not None and decision.starts and not paused
 
 
 def _replaced(keeper: Container, host: Host) -> Iterable[Container]:

@@ -133,8 +133,9 @@ def superseded(name: str, current: str, images: Iterable[Image], keep: int) -> l
 def unused_names(
     images: Iterable[Image], gone: Collection[str], used: Collection[ImageId], *, everything: bool
 ) -> list[tuple[str, ImageId]]:
-    """Return the names to take away so that unused images go, each with its image, owner tags first.
+    """Return the names to take away so that unused images go, each with its image.
 
+    Owner tags go last: a run that was killed in between must leave the image to the next as dockerup's own.
     `gone` are owner tags nobody needs any more; with `everything`, whatever has no other owner tag goes too.
     """
     names: list[tuple[str, ImageId]] = []
@@ -152,5 +153,5 @@ def _lost_names(image: Image, gone: Collection[str], *, everything: bool) -> tup
     # What was fetched is tagged with the name it was fetched under; any other name is a person's.
     fetched_as = {name.partition("@")[0] for name in image.digests}
     if everything or all(tag.rpartition(":")[0] in fetched_as for tag in kept):
-        return (*lost, *kept, *image.digests) or (image.image_id,)
+        return (*kept, *image.digests, *lost) or (image.image_id,)
     return lost

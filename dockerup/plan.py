@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from graphlib import CycleError, TopologicalSorter
 
 from dockerup.chain import Sheet, write_group
 from dockerup.decide import (
@@ -112,10 +113,23 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
         for other in others:
             if decisions[other].disturbs:
                 leader[find(name)] = find(other)
-    groups: dict[str, list[str]] = {}
-    for name in decisions:
-        groups.setdefault(find(name), []).append(name)
-    return list(groups.values())
+    while True:
+        groups: dict[str, list[str]] = {}
+        for name in decisions:
+            groups.setdefault(find(name), []).append(name)
+        after = {
+            head: [
+                find(other) for name in names for other in decisions[name].spec.bound_to if other in decisions
+            ]
+            for head, names in groups.items()
+        }
+        order = TopologicalSorter({head: set(others) - {head} for head, others in after.items()})
+        try:
+            return [groups[head] for head in order.static_order()]
+        except CycleError as circle:
+            # Each of these groups would have to wait for another: they are one.
+            for head in circle.args[1]:
+                leader[find(head)] = find(circle.args[1][0])
 
 
 def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -108,16 +108,26 @@ def _plan(
     return plan, observed
 
 
-def wait_until_well(configuration: Configuration, run: Run, seconds: float) -> Report:
-    """Return a report once all that is listed runs, and is healthy where checked, or when time is up."""
+def wait_until_well(
+    configuration: Configuration, run: Run, seconds: float, given_up: Collection[str] = ()
+) -> Report:
+    """Return a report once all that is listed runs, and is healthy where checked, or when time is up.
+
+    Those that are `given_up` are not waited for.
+    """
     look = replace(run, act=False, look=False)
     deadline = time.monotonic() + seconds
     while True:
         report = reconcile(configuration, look)
-        if all(row.well and row.state != "starting" for row in report.rows) or not seconds:
+        if all(_settled(row) or row.name in given_up for row in report.rows) or not seconds:
             return report
         if time.monotonic() >= deadline or run.stop.wait(LOOK_AGAIN):
             return replace(report, rows=tuple(map(_not_in_time, report.rows)))
+
+
+def _settled(row: Row) -> bool:
+    """Tell whether waiting changes nothing: a job that failed is never run again."""
+    return row.state == "failed" or (row.well and row.state != "starting")
 
 
 def _not_in_time(row: Row) -> Row:

@@ -134,7 +134,7 @@ class Model:
 
     def snapshot(self) -> Snapshot:
         """Return the host as the engine's lists show it."""
-        containers = tuple(self._listed(box) for box in self.boxes.values())
+        containers = tuple(self.listed(box) for box in self.boxes.values())
         images = tuple(self._image(content) for content in self.contents.values())
         return Snapshot(containers, images, self.networks, self.own_id)
 
@@ -151,7 +151,8 @@ class Model:
         )
         return replace(snapshot, containers=tuple(containers))
 
-    def _listed(self, box: Box) -> Container:
+    def listed(self, box: Box) -> Container:
+        """Return a container as the engine's list shows it."""
         means_it = self.names.get(box.image) == box.image_id
         return Container(
             container_id=box.container_id,
@@ -264,7 +265,9 @@ class Model:
                 raise ModelError(404, f"No such image: {body['Image']}")
             self._refuse_taken(name)
             config = body.get("HostConfig", {})
-            links = tuple(self._known(link.partition(":")[0]).container_id for link in config.get("Links", ()))
+            links = tuple(
+                self._known(link.partition(":")[0]).container_id for link in config.get("Links", ())
+            )
             box = Box(
                 container_id=ContainerId(self._new_id("container")),
                 name=name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dockerup.sources.result import SourceResult
 
@@ -20,10 +21,8 @@ def read_user_data(aws: bool, cache: str, environ: Mapping[str, str], root: str 
     """
     from dockerup.sources import cloudinit, ec2
 
-    if cloudinit.ran(root):
-        found = cloudinit.read_cloud_init(cache, ec2.local_instance_id(root), root)
-        if found is not None and (found.declared or found.block or not found.complete):
-            return found
-    if aws and ec2.wanted(environ, root):
-        return ec2.read_user_data(cache, environ, root)
-    return SourceResult("user-data")
+    found = cloudinit.read_cloud_init(cache, ec2.local_instance_id(root), root)
+    unhandled = found is None or (not found.complete and cloudinit.left_alone(root) is not None)
+    if unhandled and aws and ec2.wanted(environ, root):
+        return replace(ec2.read_user_data(cache, environ, root), block=found.block if found else None)
+    return found or SourceResult("user-data")

@@ -78,6 +78,15 @@ def parse_userdata(body: bytes, source: str = NAME) -> SourceResult:
     return result
 
 
+def is_plain_json(body: bytes) -> bool:
+    """Tell whether user-data is JSON that nothing says is cloud-config, be it packed. Never raises."""
+    try:
+        parts = list(_unwrapped(_Part(body, NAME)))
+    except InvalidInputError:
+        return False
+    return [(_media_type(part), part.inner) for part in parts] == [("application/json", False)]
+
+
 def _broken(result: SourceResult, *problems: Problem) -> SourceResult:
     return replace(result, declared=True, complete=False, problems=result.problems + problems)
 

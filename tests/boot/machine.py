@@ -1,4 +1,4 @@
-"""A machine that boots with real cloud-init: a container of a Debian root file system, with our packages in it.
+"""A machine that boots with real cloud-init: a container of a Debian root file system, with dockerup in it.
 
 The four stages are run as systemd runs them (https://cloudinit.readthedocs.io/en/latest/explanation/boot.html).
 The machine shares the private host's network and has its engine's socket, so the containers that its dockerup
@@ -12,12 +12,15 @@ import json
 import os
 import re
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.testbed.engine import Engine
+from tests.testbed.host import Host
+from tests.testbed.images import make_image, make_web_image
 from tests.testbed.waiting import TestbedError
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -38,10 +41,11 @@ datasource_list: [NoCloud, None]
 network: {config: disabled}
 # What a container has not: a host name, locales, disks and an ssh server of its own.
 preserve_hostname: true
-locale: false
+locale: C.UTF-8
 growpart: {mode: "off"}
 resize_rootfs: false
-ssh_genkeytypes: []
+ssh_deletekeys: false
+ssh_genkeytypes: [ed25519]
 """
 _LOG_LINE = re.compile(r"^\S+ \S+ - (?P<where>\S+)\[(?P<level>[A-Z]+)\]: (?P<text>.*)$")
 
@@ -98,6 +102,96 @@ class Booted:
         return [f"{one['where']}: {one['text']}" for one in found if one and one["level"] in levels]
 
 
+class Systems:
+    """The Debian systems as images on the private engine, and the images that the machines' lists name."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._known: set[str] = set()
+        registry = host.registry
+        for name, image in (("web", make_web_image()), ("job", make_image("job"))):
+            registry.push(image, name, "1")
+        self.web = registry.reference("web", "1")
+        self.job = registry.reference("job", "1")
+        self.absent = registry.reference("no-such", "1")
+
+    @contextmanager
+    def machine(self, image: str) -> Iterator[Machine]:
+        """Give a machine: `bookworm` before `dockerup setup`, `bookworm-ready` after it, or a baked image.
+
+        The containers that it starts end with it. Raises TestbedError when a root file system is missing.
+        """
+        self._provide(image)
+        machine = Machine(self._host.engine, f"boot:{image}")
+        try:
+            yield machine
+        finally:
+            self.remove_containers()
+            machine.remove()
+
+    def remove_containers(self) -> None:
+        """Remove all containers but the machines."""
+        client = self._host.engine.client()
+        for one in client.containers(all=True):
+            if "dockerup.ignore" not in one["Labels"]:
+                client.remove_container(one["Id"], force=True, v=True)
+        client.close()
+
+    def remove_container(self, name: str) -> None:
+        """Remove one container behind dockerup's back."""
+        client = self._host.engine.client()
+        client.remove_container(name, force=True, v=True)
+        client.close()
+
+    def start_unmanaged(self, name: str) -> None:
+        """Start a container as a person does, without dockerup."""
+        client = self._host.engine.client()
+        client.pull(self.web)
+        client.start(client.create_container(self.web, name=name)["Id"])
+        client.close()
+
+    def running(self) -> dict[str, str]:
+        """Return the ids of the running containers that are no machines, by name."""
+        client = self._host.engine.client()
+        try:
+            found = client.containers()
+        finally:
+            client.close()
+        return {one["Names"][0][1:]: one["Id"] for one in found if "dockerup.ignore" not in one["Labels"]}
+
+    def env_of(self, name: str) -> dict[str, str]:
+        """Return the environment that a container was made with."""
+        client = self._host.engine.client()
+        try:
+            lines = client.inspect_container(name)["Config"]["Env"]
+        finally:
+            client.close()
+        return dict(line.split("=", 1) for line in lines)
+
+    def _provide(self, image: str) -> None:
+        suite, _, kind = image.partition("-")
+        if image in self._known or kind not in {"", "ready"}:
+            return
+        self._known.add(image)
+        if kind:
+            with self.machine(suite) as machine:
+                machine.must("python3", "-m", "dockerup", "setup")
+                machine.commit("boot", image)
+            return
+        root = cache_directory() / f"{suite}.tar"
+        if not root.exists():
+            raise TestbedError(f"{root} is missing: run tests/testbed/systems.sh")
+        client = self._host.engine.client()
+        client.import_image(src=str(root), repository="boot", tag=f"{suite}-bare")
+        client.close()
+        machine = Machine(self._host.engine, f"boot:{suite}-bare")
+        machine.install_dockerup()
+        machine.write("/etc/cloud/cloud.cfg.d/95_test.cfg", TEST_CONFIG)
+        machine.write("/etc/ssh/ssh_host_ed25519_key", "none", 0o600)
+        machine.commit("boot", suite)
+        machine.remove()
+
+
 class Machine:
     """A running machine. Make it with `Systems.machine`."""
 
@@ -140,10 +234,12 @@ class Machine:
             self.read("/var/log/cloud-init-output.log"),
         )
 
-    def cron(self, *arguments: str) -> Done:
-        """Run the very command that cron runs."""
-        places = ("--config", "/etc/dockerup/dockerup.conf", "--cache", "/var/cache/dockerup")
-        return self.run(*_BOOT_ENVIRONMENT, "HOME=/root", "python3", "-m", "dockerup", *places, *arguments)
+    def cron(self, env: Mapping[str, str] | None = None) -> Done:
+        """Run the very command of the file in cron.d, with cron's environment."""
+        line = self.read("/etc/cron.d/dockerup").splitlines()[-1]
+        command = line.partition(" root ")[2]
+        more = [f"{key}={value}" for key, value in (env or {}).items()]
+        return self.run(*_BOOT_ENVIRONMENT, "HOME=/root", *more, "sh", "-c", command)
 
     def dockerup(self, *arguments: str) -> Done:
         """Run the command as a person does."""
@@ -188,10 +284,11 @@ class Machine:
                 entry.size, entry.mode = path.stat().st_size, 0o644
                 files.append((entry, path.read_bytes()))
         self._put(PACKAGES, files)
+        self.must("python3", "-m", "compileall", "-q", f"{PACKAGES}/dockerup", f"{PACKAGES}/cc_dockerup")
 
-    def commit(self, name: str) -> None:
+    def commit(self, repository: str, tag: str) -> None:
         """Make an image of the machine as it is: what a person bakes."""
-        self._client.commit(self.container_id, name)
+        self._client.commit(self.container_id, repository, tag)
 
     def _put(self, directory: str, files: Sequence[tuple[tarfile.TarInfo, bytes]]) -> None:
         buffer = io.BytesIO()

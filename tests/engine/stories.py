@@ -1,4 +1,4 @@
-"""What the stories on the real engine share: how a person lists containers, runs dockerup and looks at the host.
+"""What the stories on the real engine share: a person who lists containers, runs dockerup and looks.
 
 The product's own code has no part in looking: states, ports and labels come from the engine itself.
 """

@@ -14,7 +14,9 @@ from tests.testbed.images import make_image, make_web_image
 from tests.testbed.metadata import Metadata
 
 DATA = Path(__file__).parent.parent / "data"
-SHARED_LOGS = Path("/var/log/ext")  # what the two-container list mounts; the engine makes it where it is absent
+SHARED_LOGS = Path(
+    "/var/log/ext"
+)  # what the two-container list mounts; the engine makes it where it is absent
 
 
 @pytest.fixture

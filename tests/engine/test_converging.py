@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from tests.engine.stories import (
@@ -105,6 +107,56 @@ def test_secret_in_env_is_seen_by_the_container_alone(story: Story) -> None:
     assert "PASSWORD" in everything
     assert old not in everything
     assert new not in everything
+
+
+def test_every_key_of_an_entry_reaches_the_engine(story: Story, tmp_path: Path) -> None:
+    story.define(
+        "app",
+        story.load("app:1"),
+        type="docker",
+        entrypoint="sleep",
+        command=["1000"],
+        env={"NUMBER": 1, "TRUE": True},
+        cpu=256,
+        memory=64,
+        restart="on-failure",
+        portMappings=[
+            {"containerPort": "53", "hostPort": "5353", "protocol": "udp", "hostIp": "127.0.0.1"},
+            {"containerPort": 80},
+        ],
+        volumes=[
+            {"containerPath": "/host", "hostPath": str(tmp_path), "mode": "ro"},
+            {"containerPath": "/own"},
+        ],
+    )
+
+    ran = story.run()
+
+    inspected = story.inspect("app")
+    config, host = inspected["Config"], inspected["HostConfig"]
+    assert (config["Entrypoint"], config["Cmd"]) == (["sleep"], ["1000"])
+    assert {"NUMBER=1", "TRUE=true"} <= set(config["Env"])
+    assert (host["CpuShares"], host["Memory"]) == (256, 64 << 20)
+    assert "write 64m to say so" in ran.stderr
+    assert host["RestartPolicy"]["Name"] == "on-failure"
+    assert host["PortBindings"]["53/udp"] == [{"HostIp": "127.0.0.1", "HostPort": "5353"}]
+    assert list(host["PortBindings"]) == ["53/udp", "80/tcp"]
+    assert host["Binds"] == [f"{tmp_path}:/host:ro"]
+    assert {mount["Destination"] for mount in inspected["Mounts"]} == {"/host", "/own"}
+    assert host["Privileged"] is False
+    story.nothing_to_do()
+
+
+def test_privileged_container_is_made_so(story: Story) -> None:
+    """Whether the machine lets it start is another matter; then that is said."""
+    story.define("app", story.load("app:1"), privileged=True)
+
+    ran = story.dockerup.run()
+
+    assert story.inspect("app")["HostConfig"]["Privileged"] is True
+    started = story.states()["app"] == "running"
+    assert ran.returncode == (0 if started else 1)
+    assert ("app: not created" in ran.stderr) is not started
 
 
 def test_signal_reaches_the_named_container_after_each_start(story: Story) -> None:

@@ -129,7 +129,7 @@ def test_container_of_a_person_with_a_listed_name_stays_where_unmanaged_are_kept
     ran = story.run(code=1)
 
     assert "unmanaged=keep" in ran.stderr
-    assert "docker rename app app-mine" in ran.stderr
+    assert "docker rename app app-old" in ran.stderr
     assert story.ids()["app"] == theirs
     assert story.states() == {"app": "running", "other": "running"}
 

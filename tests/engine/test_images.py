@@ -17,9 +17,7 @@ def test_newer_image_replaces_the_container_and_the_old_one_goes(story: Story) -
 
     ran = story.run()
 
-    assert ran.stdout == (
-        f"web: replaced (newer image: digest {web.digest[:19]} -> {newer.digest[:19]})\n"
-    )
+    assert ran.stdout == (f"web: replaced (newer image: digest {web.digest[:19]} -> {newer.digest[:19]})\n")
     assert ran.stderr == ""
     assert story.states() == {"web": "running"}
     assert story.ids()["web"] != old_id

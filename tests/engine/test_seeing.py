@@ -82,7 +82,7 @@ def test_plan_of_a_host_whose_engine_is_away_is_an_error(story: Story) -> None:
     story.define("app", "app:1")
     nowhere = {"DOCKER_HOST": "unix:///run/no-such.sock"}
 
-    assert "systemctl status docker" in story.run("plan", code=2, env=nowhere).stderr
+    assert "systemctl status docker" in story.run("plan", code=1, env=nowhere).stderr
     story.run("plan", "--detailed-exitcode", code=1, env=nowhere)
 
 
@@ -104,7 +104,7 @@ def test_status_is_a_table_and_says_what_is_not_well(story: Story) -> None:
 
     lines = ran.stdout.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[1:5]}
-    assert lines[0].split() == "NAME STATE HEALTH IMAGE DIGEST SINCE PORTS SOURCE".split()
+    assert lines[0].split() == ["NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE"]
     assert rows["web"][1:5] == ["running", "-", web.reference, web.digest[7:19]]
     assert f"{PORT}->8080/tcp" in rows["web"]
     assert rows["web"][-1] == "confdir"
@@ -166,10 +166,10 @@ def test_json_of_a_mistake_says_where_it_is(story: Story) -> None:
 def test_json_is_a_document_when_nothing_can_be_done_at_all(story: Story) -> None:
     story.define("app", "app:1")
 
-    ran = story.run("--json", code=2, env={"DOCKER_HOST": "unix:///run/no-such.sock"})
+    ran = story.run("--json", code=1, env={"DOCKER_HOST": "unix:///run/no-such.sock"})
 
     document = json.loads(ran.stdout)
-    assert document["exitCode"] == 2
+    assert document["exitCode"] == 1
     assert "no such socket" in document["error"]
 
 
@@ -197,7 +197,7 @@ def test_engine_that_is_away_is_said_once_and_not_each_minute(story: Story) -> N
     story.define("app", story.load("app:1"))
     story.engine.stop()
 
-    first, second = story.run(code=2), story.run(code=2)
+    first, second = story.run(code=1), story.run(code=1)
 
     assert "systemctl status docker" in first.stderr
     assert (second.stdout, second.stderr) == ("", "")

@@ -19,7 +19,12 @@ settings.register_profile(
     suppress_health_check=list(HealthCheck),
 )
 settings.register_profile("thorough", settings.get_profile("default"), derandomize=False, max_examples=2000)
-settings.register_profile("hunt", settings.get_profile("thorough"), max_examples=400, phases=[Phase.generate])
+settings.register_profile(
+    "hunt",
+    settings.get_profile("thorough"),
+    max_examples=int(os.environ.get("EXAMPLES", "400")),
+    phases=[Phase.generate],
+)
 
 
 def profile() -> settings:

@@ -199,7 +199,9 @@ def cases(draw: st.DrawFn) -> Case:
     policy = draw(policies())
     model = draw(pasts(listed, policy))
     split = draw(st.integers(0, len(listed)))
-    broken = draw(st.sampled_from((frozenset(), frozenset(), frozenset({"confdir"}), frozenset({"user-data"}))))
+    broken = draw(
+        st.sampled_from((frozenset(), frozenset(), frozenset({"confdir"}), frozenset({"user-data"})))
+    )
     away = frozenset(draw(st.lists(st.sampled_from(PUSHED), max_size=1)))
     explicit = draw(st.booleans())
     model.load(content_of("host/made:1", 1), "host/made:1")  # prune=all may have taken it

@@ -1,0 +1,1 @@
+"""Every file of cloud-config-examples, as a person would copy it."""

@@ -1,0 +1,196 @@
+"""What dockerup does in which situation: each file in `cases` is one, with the plan's text as it must be.
+
+To add one, copy a file. Its keys:
+
+about      what the case shows, in a sentence
+desired    the containers that `containers.d` lists, as a person writes them
+user-data  the containers that user-data lists
+broken     sources that cannot be read whole: [confdir], [user-data]
+settings   unmanaged, ignore, prune, keep_images, where they are not the default (prune is `none` here)
+images     what is here: {id: a1, tags: [...], digests: [nginx@a1]}; ids and digests are short hex words
+registry   what the registries say of a tag: `nginx:1.27: b2`, or `nginx:1.27: away`
+observed   the containers that are there:
+    name         what it is called
+    entry        the entry that dockerup made it for; without it somebody else made it
+    was          keys of the definition that were different then; null: the key was not there
+    image        id of its image; without it, of the image that has the definition's tag
+    state, exit  `running` (default), `exited`, `created`, ..., and the exit code
+    bound        the containers it holds on to: {entry: name}
+    replaces     names of those whose successor it is
+    volumes      its anonymous volumes: {/path: hex word}
+    generation, restart, labels, ports (host ports of a running one), source
+networks   the networks that are there, where it matters
+takes-over the anonymous volumes that each new container gets: {entry: {/path: hex word}}
+plan       the text; `notes` what a person is told besides
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from dockerup import labels
+from dockerup.decide import Policy
+from dockerup.definition import definition_hash, describe
+from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
+from dockerup.keys import Change
+from dockerup.plan import make_plan
+from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
+from dockerup.spec import ContainerSpec, Port
+from dockerup.steps import Create, Plan
+from tests.plan.hosts import Listing
+
+CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
+KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "registry", "observed", "networks"}
+KEYS |= {"explicit", "plan", "notes", "takes-over"}
+CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
+CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source"}
+NOW = 1_000_000
+SECRET = "hunter2"
+
+
+def load(path: Path) -> dict[str, Any]:
+    case: dict[str, Any] = yaml.safe_load(path.read_text())
+    assert set(case) <= KEYS, f"{path.name}: {set(case) - KEYS}"
+    return case
+
+
+def long(word: str) -> str:
+    """Return the 64 hex digits that a short word stands for."""
+    return (word * 64)[:64]
+
+
+def images_of(case: Mapping[str, Any]) -> tuple[Image, ...]:
+    return tuple(
+        Image(
+            ImageId(f"sha256:{long(one['id'])}"),
+            tuple(one.get("tags", ())),
+            tuple(f"{name}@sha256:{long(word)}" for name, _, word in digests_of(one)),
+            created=i,
+        )
+        for i, one in enumerate(case.get("images", ()))
+    )
+
+
+def digests_of(image: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [digest.partition("@") for digest in image.get("digests", ())]
+
+
+def answers_of(case: Mapping[str, Any]) -> dict[ImageRef, Answer]:
+    return {
+        parse_reference(tag): Unknown("no answer") if word == "away" else Known(f"sha256:{long(word)}")
+        for tag, word in case.get("registry", {}).items()
+    }
+
+
+def container_id(name: str) -> str:
+    return long(name.encode().hex())
+
+
+def observed_of(case: Mapping[str, Any]) -> tuple[Container, ...]:
+    """Return the containers as the engine lists them."""
+    listed = [*case.get("desired", ()), *case.get("user-data", ())]
+    return tuple(
+        container_of(one, listed, images_of(case), i) for i, one in enumerate(case.get("observed", ()))
+    )
+
+
+def container_of(
+    one: Mapping[str, Any], listed: list[Any], images: tuple[Image, ...], number: int
+) -> Container:
+    assert set(one) <= CONTAINER_KEYS, f"{one['name']}: {set(one) - CONTAINER_KEYS}"
+    spec = spec_of(one, listed)
+    tag = spec.image.familiar if spec else one.get("image", "")
+    named = next((image.image_id for image in images if tag in image.tags), ImageId(""))
+    image_id = ImageId(f"sha256:{long(one['image'])}") if "image" in one else named
+    running = one.get("state", "running") in {"running", "paused"}
+    held = (
+        one.get("ports") or [port.host_port for port in spec.ports if port.host_port]
+        if spec
+        else one.get("ports", ())
+    )
+    return Container(
+        container_id=ContainerId(container_id(one["name"])),
+        name=one["name"],
+        image_id=image_id,
+        image=tag if image_id == named and tag else image_id,
+        state=one.get("state", "running"),
+        created=number,
+        exit_code=one.get("exit"),
+        labels={**(labels_of(one, spec) if spec else {}), **one.get("labels", {})},
+        ports=tuple(Port(80, port, "tcp", "0.0.0.0") for port in held) if running else (),
+        mounts=tuple(Mount(path, long(word)) for path, word in one.get("volumes", {}).items()),
+        detail=Detail(one.get("restart", spec.restart if spec else "no")),
+    )
+
+
+def spec_of(one: Mapping[str, Any], listed: list[Any]) -> ContainerSpec | None:
+    """Return the definition that a container was made from, None when dockerup did not make it."""
+    if "entry" not in one:
+        return None
+    now = next((document for document in listed if document["name"] == one["entry"]), {"name": one["entry"]})
+    then = {key: value for key, value in {**now, **one.get("was", {})}.items() if value is not None}
+    (spec,) = Listing((then,)).desired().specs
+    return spec
+
+
+def labels_of(one: Mapping[str, Any], spec: ContainerSpec) -> dict[str, str]:
+    found = {
+        labels.NAME: spec.name,
+        labels.SOURCE: one.get("source", "confdir"),
+        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
+        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
+        labels.DEFINITION: describe(spec.definition, "salt"),
+        labels.GENERATION: str(one.get("generation", 1)),
+    }
+    if "bound" in one:
+        found[labels.BOUND] = json.dumps({entry: container_id(name) for entry, name in one["bound"].items()})
+    if "replaces" in one:
+        found[labels.REPLACES] = json.dumps([container_id(name) for name in one["replaces"]])
+    return found
+
+
+def plan_of(case: Mapping[str, Any]) -> Plan:
+    """Return the plan of a case; every container is inspected beforehand, for simplicity."""
+    userdata = tuple(case["user-data"]) if "user-data" in case else None
+    listing = Listing(
+        tuple(case.get("desired", ())),
+        userdata,
+        frozenset(case.get("broken", ())),
+        case.get("explicit", True),
+    )
+    networks = frozenset(case["networks"]) if "networks" in case else None
+    snapshot = Snapshot(observed_of(case), images_of(case), networks)
+    policy = Policy(**{"prune": "none", **case.get("settings", {})})
+    if isinstance(policy.ignore, list):
+        policy = replace(policy, ignore=tuple(policy.ignore))
+    return make_plan(listing.desired(), snapshot, answers_of(case), policy, NOW)
+
+
+@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+def test_case(path: Path) -> None:
+    case = load(path)
+    plan = plan_of(case)
+    assert str(plan) == case["plan"]
+    assert list(plan.notes) == case.get("notes", [])
+    creates = (node.step for node in plan.nodes if isinstance(node.step, Create))
+    taken = {step.entry: dict(step.volumes) for step in creates if step.volumes}
+    expected = case.get("takes-over", {})
+    assert taken == {
+        entry: {path: long(word) for path, word in them.items()} for entry, them in expected.items()
+    }
+
+
+def test_no_plan_shows_a_secret() -> None:
+    texts = {path.stem: path.read_text() for path in CASES}
+    secretive = {name for name, text in texts.items() if SECRET in text}
+    assert secretive, f"no case has an env value of {SECRET} any more"
+    for path in CASES:
+        plan = plan_of(load(path))
+        assert SECRET not in str(plan) + repr(plan), path.stem
