@@ -138,6 +138,7 @@ class _Execution:
         with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
             for phase in Phase:
                 self._run_phase(phase, pool)
+                self._take_back_tags()
         return tuple(self._results.values())
 
     def _run_phase(self, phase: Phase, pool: ThreadPoolExecutor) -> None:
@@ -202,13 +203,29 @@ class _Execution:
     def _undo(self, group: str) -> None:
         """Take back what a group did, last step first; go on where one cannot be: most is then as before."""
         for result in reversed(self._done_in(group)):
-            try:
-                self._take_back(result.node.step)
-            except DockerupError as error:
-                LOG.info("%s: %s could not be undone: %s", result.node.step.entry, result.node.step, error)
-                self._results[result.node.number] = Result(result.node, Outcome.UNDO_FAILED, str(error))
-            else:
-                self._results[result.node.number] = Result(result.node, Outcome.UNDONE)
+            self._results[result.node.number] = self._undone(result)
+
+    def _undone(self, result: Result) -> Result:
+        step = result.node.step
+        try:
+            self._take_back(step)
+        except DockerupError as error:
+            LOG.info("%s: %s could not be undone: %s", step.entry, step, error)
+            return Result(result.node, Outcome.UNDO_FAILED, str(error))
+        return Result(result.node, Outcome.UNDONE)
+
+    def _take_back_tags(self) -> None:
+        """Let a tag mean again what it did, when no container was made from what it means now.
+
+        Several groups may wait for one tag, so that it can go back only when all of them are through.
+        """
+        for number, result in self._results.items():
+            step = result.node.step
+            if not isinstance(step, Tag) or step.previous is None or result.outcome is not Outcome.DONE:
+                continue
+            waiting = (one for one in self._results.values() if number in one.node.after)
+            if all(one.outcome is not Outcome.DONE for one in waiting):
+                self._results[number] = self._undone(result)
 
     def _do(self, step: Step) -> None:
         """Make the one engine call of a step."""
@@ -247,6 +264,8 @@ class _Execution:
             engine.rename(self._id(step.target), step.was)
         elif isinstance(step, Start):
             engine.stop(self._id(step.target))
+        elif isinstance(step, Tag) and step.previous is not None:
+            engine.tag(step.previous, step.tag)
 
     def _create(self, step: Create) -> None:
         if step.unless_image is not None:
