@@ -11,6 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 HOST_READY := $(VENV)/.host-ready
+# Where the root file systems of the boot tests are kept from run to run.
+CACHE ?= $(if $(DOCKERUP_TESTBED_CACHE),$(DOCKERUP_TESTBED_CACHE),$(HOME)/.cache/dockerup-testbed)
+SYSTEMS := $(CACHE)/bookworm.tar $(CACHE)/trixie.tar
 
 # The private host needs root; its own environment must not be the caller's home or caches.
 ifeq ($(shell id -u),0)
@@ -18,7 +21,7 @@ AS_ROOT :=
 else
 AS_ROOT := $(shell command -v sudo 2>/dev/null)
 endif
-PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(BIN)/python -m tests.testbed.namespace
+PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 .PHONY: demo test test-crash lint bench clean
@@ -27,7 +30,7 @@ PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 demo: $(READY) $(HOST_READY)
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
-test: lint $(HOST_READY)
+test: lint $(HOST_READY) $(SYSTEMS)
 	$(PRIVATE) $(PYTEST) --ignore=tests/benchmarks tests
 
 test-crash: $(READY) $(HOST_READY)
@@ -51,6 +54,10 @@ $(READY): setup.py pyproject.toml
 $(HOST_READY): tests/testbed/packages.sh | $(READY)
 	tests/testbed/packages.sh
 	@touch $@
+
+# Made where there are none, never anew: a newer script makes the same systems.
+$(SYSTEMS): | $(HOST_READY)
+	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/testbed/systems.sh $(basename $(notdir $@))
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -31,8 +31,10 @@ setup(
     extras_require={
         "test": [
             "build",
+            "cfn-lint",
             "hypothesis",
             "jsonschema",
+            "moto[cloudformation]",
             "mypy",
             "pytest",
             "ruff>=0.17,<0.18",  # another one formats differently

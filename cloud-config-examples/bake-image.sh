@@ -10,7 +10,7 @@ set -eu
 export DEBIAN_FRONTEND=noninteractive
 apt-get update
 apt-get install -y --no-install-recommends \
-    docker.io python3-venv python3-docker python3-yaml python3-requests cron
+    docker.io python3-venv python3-docker python3-yaml python3-requests
 
 # dockerup in a directory of its own. docker, yaml and requests are the system's.
 python3 -m venv --system-site-packages /opt/dockerup

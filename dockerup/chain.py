@@ -9,8 +9,9 @@ import json
 from collections.abc import Iterable
 
 from dockerup import labels
-from dockerup.decide import Decision, Host, asides, dependents_first, entry_of
+from dockerup.decide import Decision
 from dockerup.definition import definition_hash, describe
+from dockerup.host import Host, asides, dependents_first, entry_of
 from dockerup.images import needs_owner_tag, owner_tag
 from dockerup.keys import Change
 from dockerup.snapshot import Container, ContainerId

@@ -270,8 +270,8 @@ def _status(options: argparse.Namespace) -> int:
 def _setup(options: argparse.Namespace) -> int:
     from dockerup import host_files, host_setup
 
-    here = os.path.realpath(options.root) == "/"
-    facts = host_files.observe(options.root, _unmanaged(options) if here else ())
+    asks = os.path.realpath(options.root) == "/" and not options.remove
+    facts = host_files.observe(options.root, _unmanaged(options) if asks else ())
     if options.remove:
         setup = host_setup.plan_removal(facts)
     else:
@@ -289,7 +289,7 @@ def _unmanaged(options: argparse.Namespace) -> list[str]:
     from dockerup.configuration import read_file
     from dockerup.host_files import unmanaged_now
 
-    return unmanaged_now(read_file(options.config), options.cache, os.environ)
+    return unmanaged_now(read_file(options.config), os.environ)
 
 
 def _fail(error: DockerupError, options: argparse.Namespace) -> int:

@@ -5,7 +5,6 @@ Pure: everything that is asked was observed before, and the same input gives the
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
@@ -16,77 +15,12 @@ from dockerup.definition import (
     definition_hash,
     differences,
 )
-from dockerup.desired import Desired
-from dockerup.image import Answer, ImageRef
-from dockerup.images import LocalImages, WantedImage, wanted_image
+from dockerup.host import DEPENDED_ON, Host, asides, entry_of, managed, protection, stays
+from dockerup.images import WantedImage, wanted_image
 from dockerup.keys import Change
-from dockerup.snapshot import Container, ContainerId, Snapshot
+from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Created, Existing, Target, Why
-
-BUILD_TIME = 3600  # seconds that an image build is left alone
-
-_DEPENDED_ON = "a listed container depends on it"
-_FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
-_FOREIGN_NAMES = ("ecs-agent",)
-
-
-@dataclass(frozen=True)
-class Policy:
-    """The settings that decide. `salt` goes into the definition labels of new containers."""
-
-    unmanaged: str = "remove"
-    ignore: tuple[str, ...] = ()
-    prune: str = "managed"
-    keep_images: int = 1
-    salt: str = ""
-
-
-@dataclass(frozen=True)
-class Host:
-    """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
-
-    `listed` are the names of the entries, `depended_on` those that an entry is bound to.
-    """
-
-    desired: Desired
-    observed: Snapshot
-    answers: Mapping[ImageRef, Answer]
-    policy: Policy
-    now: float
-    local: LocalImages
-    families: Mapping[str, tuple[Container, ...]]
-    by_name: Mapping[str, Container]
-    listed: frozenset[str]
-    depended_on: frozenset[str]
-
-    @classmethod
-    def of(
-        cls,
-        desired: Desired,
-        observed: Snapshot,
-        answers: Mapping[ImageRef, Answer],
-        policy: Policy,
-        now: float,
-    ) -> Host:
-        """Return the host with its look-ups."""
-        families: dict[str, tuple[Container, ...]] = {}
-        for one in sorted(observed.containers, key=lambda one: one.container_id):
-            name = entry_of(one)
-            families[name] = (*families.get(name, ()), one)
-        by_name = {one.name: one for one in observed.containers}
-        return cls(
-            desired,
-            observed,
-            answers,
-            policy,
-            now,
-            LocalImages.of(observed.images),
-            families,
-            by_name,
-            frozenset(spec.name for spec in desired.specs),
-            frozenset(name for spec in desired.specs for name in spec.bound_to),
-        )
 
 
 @dataclass(frozen=True)
@@ -124,21 +58,6 @@ class Decision:
         return not self.held and (self.starts or bool(self.olds))
 
 
-def managed(one: Container) -> bool:
-    """Tell whether dockerup made a container."""
-    return labels.NAME in one.labels
-
-
-def entry_of(one: Container) -> str:
-    """Return the name of the entry that a container belongs to: its label's, else its own."""
-    return one.labels.get(labels.NAME, one.name)
-
-
-def asides(name: str) -> tuple[str, str]:
-    """Return what an entry's new and its old container are called while one takes the other's place."""
-    return f"{name}.dockerup-new", f"{name}.dockerup-old"
-
-
 def settled(one: Container, spec: ContainerSpec) -> bool:
     """Tell whether a container runs, or ended as its entry allows: no start is due."""
     return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
@@ -152,47 +71,6 @@ def complete(one: Container, spec: ContainerSpec) -> bool:
 def failed(one: Container, spec: ContainerSpec) -> bool:
     """Tell whether a job that is never started again ended badly."""
     return one.state == "exited" and one.exit_code not in {0, None} and spec.restart == "no"
-
-
-def protection(one: Container, host: Host) -> str:
-    """Return why a container is never touched, "" when it may be."""
-    if one.labels.get(labels.IGNORE, "").lower() == "true":
-        return f"it has the label {labels.IGNORE}=true"
-    if any(fnmatch.fnmatchcase(one.name, glob) for glob in host.policy.ignore):
-        return "the setting ignore names it"
-    if host.observed.own_id and one.container_id == host.observed.own_id:
-        return "dockerup runs in it"
-    foreign = [key for key in one.labels if key.startswith(_FOREIGN_LABELS)]
-    if foreign or one.name in _FOREIGN_NAMES:
-        return f"another orchestrator runs it ({foreign[0] if foreign else one.name})"
-    return ""
-
-
-def _looks_like_a_build(one: Container, host: Host) -> bool:
-    """Tell whether a classic `docker build` may be running in a container: removing it would fail the build.
-
-    Such a container has no label and was made from an image's id.
-    """
-    by_id = one.image.startswith("sha256:") or one.image == one.image_id
-    return by_id and one.running and not one.labels and host.now - one.created < BUILD_TIME
-
-
-def stays(one: Container, host: Host) -> str:
-    """Return why a container that no entry lists stays, "" when it goes."""
-    reason = protection(one, host)
-    if reason:
-        return reason
-    if not host.desired.complete:
-        return "the list is not whole"
-    if entry_of(one) in host.depended_on:
-        return _DEPENDED_ON
-    if managed(one):
-        return ""
-    if host.policy.unmanaged == "keep":
-        return "unmanaged=keep"
-    if not host.desired.explicit:
-        return "no list says which containers should run"
-    return "it may be an image build" if _looks_like_a_build(one, host) else ""
 
 
 def decide_all(host: Host) -> dict[str, Decision]:
@@ -226,6 +104,8 @@ def _decide(
     )
     if settled(keeper, spec) and keeper.name != spec.name and spec.name in blocked:
         return _held(spec, (keeper,), image, blocked[spec.name])
+    if missing is not None and _has_lost_its_hold(keeper, spec, host):
+        return _held(spec, (keeper,), image, missing)
     if keeper.state in {"running", "restarting"}:
         return _running(spec, image, keeper, olds, bound)
     if settled(keeper, spec):
@@ -297,30 +177,29 @@ def _bindings(
     waits: list[str] = []
     for name in spec.bound_to:
         decision, other = made.get(name), host.by_name.get(name)
-        if decision is not None and decision.held and decision.keeper is None:
-            return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {decision.cause}")
-        if decision is None and (other is None or not _stays_whatever_is_listed(other, host)):
+        if decision is not None:
+            if decision.held and decision.keeper is None:
+                return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {decision.cause}")
+            bound.append((name, decision.target))
+            lives, why = decision.starts or _lives(decision.keeper), f": {decision.cause}"
+        elif other is not None and stays(other, host) not in {"", DEPENDED_ON}:
+            bound.append((name, Existing(other.container_id, name)))
+            lives, why = _lives(other), ""
+        else:
             return tuple(bound), Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
-        target = decision.target if decision else Existing(other.container_id, name) if other else None
-        if target is None:
-            continue
-        bound.append((name, target))
-        there = decision.keeper if decision else other
-        lives = there is None or there.state in {"running", "paused"} or (decision and decision.starts)
         if _shares_life(spec, name) and not lives:
-            waits.append(
-                f"waits for {name}, which does not run" + (f": {decision.cause}" if decision else "")
-            )
+            waits.append(f"waits for {name}, which does not run{why}")
     return tuple(bound), Cause(Why.HELD_BACK, waits[0]) if waits else None
+
+
+def _lives(one: Container | None) -> bool:
+    """Tell whether the engine would start a container that holds on to this one."""
+    return one is not None and one.state in {"running", "paused"}
 
 
 def _shares_life(spec: ContainerSpec, name: str) -> bool:
     """Tell whether the engine starts an entry's container only while the other one runs."""
     return name in spec.links or name == spec.joins
-
-
-def _stays_whatever_is_listed(one: Container, host: Host) -> bool:
-    return stays(one, host) not in {"", _DEPENDED_ON}
 
 
 def _keeper(
@@ -384,6 +263,13 @@ def _same_bonds(
         if _shares_life(spec, name) and one.state != "created" and _loses_its_network(made.get(name)):
             return False
     return True
+
+
+def _has_lost_its_hold(one: Container, spec: ContainerSpec, host: Host) -> bool:
+    """Tell whether a container that an entry's container holds on to is gone."""
+    ids = labels.read_map(one.labels, labels.BOUND)
+    there = {other.container_id for other in host.observed.containers}
+    return any(ids.get(name) not in there for name in spec.bound_to)
 
 
 def _loses_its_network(decision: Decision | None) -> bool:
@@ -520,26 +406,6 @@ def _why_start(keeper: Container, olds: tuple[Container, ...]) -> Cause:
     if keeper.state == "created":
         return Cause(Why.NEVER_STARTED)
     return Cause(Why.STOPPED, "paused" if keeper.state == "paused" else f"exit code {keeper.exit_code}")
-
-
-def dependents_first(containers: Iterable[Container]) -> list[Container]:
-    """Return containers so that each stands before those that it holds on to."""
-    by_id = {one.container_id: one for one in sorted(containers, key=lambda one: one.container_id)}
-    # TopologicalSorter refuses a circle; labels that a person forged may hold one.
-    ordered: dict[str, Container] = {}
-
-    def visit(one: Container) -> None:
-        if one.container_id not in seen:
-            seen.add(one.container_id)
-            for held in sorted(labels.read_map(one.labels, labels.BOUND).values()):
-                if held in by_id:
-                    visit(by_id[ContainerId(held)])
-            ordered[one.container_id] = one
-
-    seen: set[str] = set()
-    for one in by_id.values():
-        visit(one)
-    return list(reversed(ordered.values()))
 
 
 def _unique(containers: Iterable[Container]) -> tuple[Container, ...]:

@@ -149,20 +149,20 @@ def _tell_systemd() -> Iterator[str]:
 # Observing
 
 
-def unmanaged_now(settings: Settings, cache: str, environ: Mapping[str, str]) -> list[str]:
+def unmanaged_now(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """Return the names of the containers that run on this host's engine and that dockerup did not start.
 
     An engine that does not answer has none if it never had any.
     """
     from dockerup.connection import connect
-    from dockerup.decide import Host, Policy, managed, protection
     from dockerup.desired import Desired
     from dockerup.engine import EngineError
+    from dockerup.host import Host, Policy, managed, protection
     from dockerup.state import Cache
 
     nothing = Desired(())
     try:
-        with connect(settings, Cache(cache), environ) as host:
+        with connect(settings, Cache(os.devnull), environ) as host:  # a dry run leaves nothing
             observed = host.observe(nothing)
     except EngineError:
         count = len(os.listdir(_ENGINE_DATA)) if os.path.isdir(_ENGINE_DATA) else 0

@@ -148,7 +148,7 @@ def plan_removal(facts: Facts) -> Setup:
             actions.append(Write(path, plain, file.mode, shown=False))
     notes = ["The containers that dockerup started go on running; nothing updates or mends them any more."]
     conf = facts.files.get(DEFAULT_CONFIG)
-    if conf and conf.text in {default_conf(()), default_conf(facts.unmanaged)}:
+    if conf and _as_written(conf.text):
         actions.append(Remove(DEFAULT_CONFIG))
     elif conf:
         notes.append(f"{DEFAULT_CONFIG} was changed here, so it stays.")
@@ -227,6 +227,12 @@ def default_conf(unmanaged: Sequence[str]) -> str:
             _unmanaged(unmanaged) if setting.key == "unmanaged" else [f"#{setting.key}={_shown(setting)}"]
         )
     return "\n".join(lines) + "\n"
+
+
+def _as_written(conf: str) -> bool:
+    """Tell whether a settings file says no more than what setup wrote into it."""
+    said = [line for line in map(str.strip, conf.splitlines()) if line and line[0] not in "#;"]
+    return said in (["unmanaged=remove"], ["unmanaged=keep"])
 
 
 def _unmanaged(names: Sequence[str]) -> list[str]:

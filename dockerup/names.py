@@ -1,10 +1,10 @@
-"""Containers that a person gave a name which another entry needs: they get one of their own first of all. Pure."""
+"""Containers that a person gave a name which another entry needs: first of all they get their own. Pure."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from dockerup.decide import Host, asides, entry_of, managed, protection
+from dockerup.host import Host, asides, entry_of, managed, protection
 from dockerup.snapshot import Container, Snapshot
 
 

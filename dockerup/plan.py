@@ -17,20 +17,9 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from dockerup.chain import Sheet, write_group
-from dockerup.decide import (
-    Decision,
-    Host,
-    Policy,
-    decide_all,
-    dependents_first,
-    entry_of,
-    managed,
-    owners,
-    port_givers,
-    protection,
-    stays,
-)
+from dockerup.decide import Decision, decide_all, owners, port_givers
 from dockerup.desired import Desired
+from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
 from dockerup.labels import BOUND, read_map

@@ -10,9 +10,10 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from dockerup.configuration import Configuration
-from dockerup.decide import Host, Policy, decide_all
+from dockerup.decide import decide_all
 from dockerup.desired import Desired, combine
 from dockerup.execute import Outcome, Result, Stage, execute, no_stage
+from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan

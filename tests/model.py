@@ -325,7 +325,7 @@ class Model:
         try:
             self._refuse_start(box)
         except ModelError:
-            # moby's daemon/start.go: a start that failed leaves a code, a container never started none to see.
+            # moby's daemon/start.go: a failed start leaves a code; a container never started has none to see.
             if box.started_once and not box.exit_code:
                 box.exit_code = 128
             raise
@@ -340,7 +340,7 @@ class Model:
         if box.joins and not self._lives(self._known(box.joins)):
             raise ModelError(409, "cannot join network of a non running container")
         for linked in box.links:
-            if linked not in self.boxes or not self._lives(self.boxes[linked]):
+            if ContainerId(linked) not in self.boxes or not self._lives(self._known(linked)):
                 raise ModelError(500, "Cannot link to a non running container")
         for other in self.boxes.values():
             if other is not box and other.state in {"running", "paused"}:

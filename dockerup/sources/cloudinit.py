@@ -34,6 +34,7 @@ _COMBINED = "run/cloud-init/combined-cloud-config.json"
 _DISABLED = ("run/cloud-init/disabled", "etc/cloud/cloud-init.disabled")
 _TEMPLATE = b"## template:"
 _REDACTED = "Warning: redacted unserializable type"  # what cloud-init writes in the place of a date
+_SOME_DATE = {"date": ""}
 _MISSING = object()
 
 
@@ -48,19 +49,21 @@ class Record:
 def keep_given(cache: str, instance_id: str, containers: object, block: object, root: str = "/") -> str:
     """Keep what the module was given, 0600, for cron's runs. Return why it failed, "" when it is kept.
 
-    What was kept on better days stays while user-data cannot be read.
+    The list that was kept on better days stays beside it while user-data cannot be read.
     """
-    if containers is None and _broken_raw(root) is not None:
-        return ""
-    items = _as_typed(plain(containers), root)
-    typed = None if items is None else [item.value for item in items]
-    kept = {
+    kept: dict[str, Any] = {
         "version": 1,
         "instance": instance_id,
         KEY: plain(containers),
-        "typed": typed,
         BLOCK: plain(block),
     }
+    if containers is None and _broken_raw(root) is not None:
+        before = _kept(cache, instance_id)
+        kept.update({"good": before.get("good"), "typed": before.get("typed")})
+    elif containers is not None:
+        items = _as_typed(kept[KEY], root)
+        kept["good"] = [item.value for item in items] if items is not None else kept[KEY]
+        kept["typed"] = items is not None
     try:
         write_whole(os.path.join(cache, *_GIVEN), json.dumps(kept).encode())
     except (OSError, ValueError) as error:
@@ -193,10 +196,9 @@ def _kept(cache: str, instance_id: str) -> dict[str, Any]:
 def _last_good(cache: str, instance_id: str, fault: SourceResult) -> SourceResult | None:
     """Return what this instance's module was last given before user-data broke, None when there is none."""
     kept = _kept(cache, instance_id)
-    containers = kept.get(KEY) if kept.get("typed") is None else kept.get("typed")
-    if not isinstance(containers, list):
+    if not isinstance(kept.get("good"), list):
         return None
-    items = items_of_list(containers, _origin(KEY, lossy=kept.get("typed") is None))
+    items = items_of_list(kept["good"], _origin(KEY, lossy=not kept.get("typed")))
     faults = "; ".join(map(str, fault.problems))
     note = f"the last good copy of user-data is used, since what is there now cannot be: {faults}"
     return SourceResult(NAME, items, declared=True, explicit=True, notes=(note,))
@@ -247,7 +249,7 @@ def plain(value: object) -> Any:
     if isinstance(value, (list, tuple, set)):
         return [plain(part) for part in value]
     if isinstance(value, str) and value.startswith(_REDACTED):
-        return {"date": ""}
+        return _SOME_DATE
     if isinstance(value, (datetime.date, bytes)):
         return {type(value).__name__: str(value)}
     if isinstance(value, float):
@@ -282,7 +284,9 @@ def _all_mean(typed: dict[Any, Any], read: dict[Any, Any]) -> bool:
 
 
 def _same(one: object, other: object) -> bool:
-    return type(one) is type(other) and (one == other or other == {"date": ""} == one)
+    if other == _SOME_DATE:
+        return isinstance(one, dict) and one.keys() <= {"date", "datetime"}
+    return type(one) is type(other) and one == other
 
 
 def _yaml_value(text: str) -> object:

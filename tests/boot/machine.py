@@ -220,6 +220,7 @@ class Machine:
     ) -> Booted:
         """Boot with this user-data (None: as before) to the end of the last stage."""
         if user_data is not None:
+            self.must("rm", "-f", f"{SEED}/vendor-data")
             self.write(f"{SEED}/user-data", user_data)
             self.write(f"{SEED}/meta-data", f"instance-id: {instance_id}\nlocal-hostname: machine\n")
         if vendor_data is not None:
@@ -234,12 +235,12 @@ class Machine:
             self.read("/var/log/cloud-init-output.log"),
         )
 
-    def cron(self, env: Mapping[str, str] | None = None) -> Done:
-        """Run the very command of the file in cron.d, with cron's environment."""
+    def cron(self, env: Mapping[str, str] | None = None, within: Sequence[str] = ()) -> Done:
+        """Run the very command of the file in cron.d, with cron's environment, `within` another command."""
         line = self.read("/etc/cron.d/dockerup").splitlines()[-1]
         command = line.partition(" root ")[2]
         more = [f"{key}={value}" for key, value in (env or {}).items()]
-        return self.run(*_BOOT_ENVIRONMENT, "HOME=/root", *more, "sh", "-c", command)
+        return self.run(*_BOOT_ENVIRONMENT, "HOME=/root", *more, *within, "sh", "-c", command)
 
     def dockerup(self, *arguments: str) -> Done:
         """Run the command as a person does."""

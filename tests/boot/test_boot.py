@@ -105,6 +105,15 @@ def test_crons_run_mends_drift_as_the_boot_listed_it(
     assert systems.env_of("web")["VERSION"] == "1.10"
 
 
+def test_job_needs_no_more_rights_than_the_hardened_service_leaves_it(
+    first: Booted, machine: Machine, systems: Systems
+) -> None:
+    systems.remove_container("web")
+    done = machine.cron(within=("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"))
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert "web: created" in done.stdout
+
+
 def test_a_person_can_run_the_module_alone(first: Booted, machine: Machine, systems: Systems) -> None:
     before = systems.running()
     machine.must("cloud-init", "single", "--name", "dockerup")

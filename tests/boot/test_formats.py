@@ -9,7 +9,7 @@ from email.mime.text import MIMEText
 
 import pytest
 
-from tests.boot.machine import SEED, Booted, Machine, Systems
+from tests.boot.machine import Booted, Machine, Systems
 from tests.testbed.metadata import Metadata
 
 
@@ -68,7 +68,6 @@ def test_part_with_merge_how_adds_to_the_list_and_not_to_vendor_datas(
         ("cloud-config", one("first", systems)), ("cloud-config", one("second", systems) + how)
     )
     booted = machine.boot(parts, instance_id="iid-merge", vendor_data=one("vendor", systems))
-    machine.must("rm", f"{SEED}/vendor-data")
     assert set(systems.running()) == {"first", "second"}
     assert_good(booted, machine)
 

@@ -1,4 +1,4 @@
-"""`dockerup setup` on real systems: before and after it, again, after an upgrade of cloud-init, and undone."""
+"""`dockerup setup` on real systems: before it, after it, after an upgrade of cloud-init, and undone."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from tests.boot.machine import PACKAGES, Machine, Systems
 
 SCHEMA = f"{PACKAGES}/cloudinit/config/schemas/schema-cloud-config-v1.json"
 DROP_IN = "/etc/cloud/cloud.cfg.d/90_dockerup.cfg"
-_SNAPSHOT = (
-    f"find /etc {PACKAGES}/cloudinit /var/cache -type f -o -type d | sort | xargs -d '\\n' stat -c '%n %a %s'"
-)
+_PLACES = f"/etc {PACKAGES}/cloudinit /var/cache"
+_SNAPSHOT = f"find {_PLACES} -printf '%p %y %m\\n' | sort; find {_PLACES} -type f -exec md5sum {{}} + | sort"
 
 
 @pytest.fixture
@@ -23,8 +22,8 @@ def machine(systems: Systems, suite: str) -> Iterator[Machine]:
 
 
 def snapshot(machine: Machine) -> str:
-    """Return what files there are, with modes and sizes, and the schema's sum."""
-    return machine.must("sh", "-c", f"{_SNAPSHOT}; md5sum {SCHEMA}")
+    """Return all that setup could touch, with modes and sums."""
+    return machine.must("sh", "-c", _SNAPSHOT)
 
 
 def test_without_setup_cloud_init_does_not_know_the_module_and_new_ones_warn_of_the_key(
@@ -41,6 +40,7 @@ def test_without_setup_cloud_init_does_not_know_the_module_and_new_ones_warn_of_
 
 
 def test_setup_says_what_it_does_once_and_is_undone_to_the_byte(machine: Machine) -> None:
+    machine.must("mkdir", "-p", "/etc/cron.d")  # the one system has it, the other none
     before = snapshot(machine)
     shown = machine.must("python3", "-m", "dockerup", "setup", "--dry-run")
     assert "would write /etc/cron.d/dockerup" in shown
@@ -112,7 +112,7 @@ def test_setup_of_an_image_that_does_not_run(machine: Machine, systems: Systems)
     packages = f"/image{PACKAGES}"
     machine.must("sh", "-c", f"mkdir -p {packages} /image/etc && cp -r /etc/cloud /image/etc")
     not_there = machine.run("python3", "-m", "dockerup", "setup", "--root", "/image")
-    assert not_there.exit_code == 2
+    assert not_there.exit_code != 0
     assert "dockerup is not installed in /image" in not_there.stderr
     machine.must("sh", "-c", f"cd {PACKAGES} && cp -r cloudinit dockerup cc_dockerup {packages}")
     machine.must("python3", "-m", "dockerup", "setup", "--root", "/image", "--timer")

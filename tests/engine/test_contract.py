@@ -161,7 +161,8 @@ def test_running_container_is_listed_with_its_ports_and_a_stopped_one_with_its_c
 
 def test_port_that_the_engine_picks_is_listed(rig: Rig) -> None:
     web = run(rig, "web", portMappings=[{"containerPort": 80}])
-    assert all(port.host_port > 1024 for port in seen(rig, web).ports) and seen(rig, web).ports
+    assert seen(rig, web).ports
+    assert all(port.host_port > 1024 for port in seen(rig, web).ports)
 
 
 def test_taken_name_is_refused_at_create_and_at_rename(rig: Rig) -> None:

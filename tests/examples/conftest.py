@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from tests.boot.machine import Systems
-from tests.examples.stock import Stock, add_stock_system
 from tests.examples.files import server_on
+from tests.examples.stock import Stock, add_stock_system
 from tests.testbed import namespace
 from tests.testbed.host import Host, private_host
 from tests.testbed.images import Image, make_image
@@ -20,7 +20,7 @@ _HOST_PATHS = ("/srv", "/var/log")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have the boots here come before the packages whose engine lives to the end: two would disturb each other."""
+    """Have these tests come first: other packages' engines live to the end, and two disturb each other."""
     here = Path(__file__).parent
     items.sort(key=lambda item: here not in item.path.parents)
 

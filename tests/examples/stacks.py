@@ -80,7 +80,9 @@ class Stacks:
 
     def policies_of_roles(self) -> dict[str, list[str]]:
         """Return the policies that each role has."""
-        return {role["RoleName"]: self._policies(role["RoleName"]) for role in self._iam.list_roles()["Roles"]}
+        return {
+            role["RoleName"]: self._policies(role["RoleName"]) for role in self._iam.list_roles()["Roles"]
+        }
 
     def _policies(self, role: str) -> list[str]:
         inline = self._iam.list_role_policies(RoleName=role)["PolicyNames"]

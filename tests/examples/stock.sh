@@ -11,7 +11,7 @@ cache=${DOCKERUP_TESTBED_CACHE:-$HOME/.cache/dockerup-testbed}
 [ -e "$cache/bookworm-stock.tar" ] && exit 0
 # What Debian's cloud images have before the first boot, as far as a boot in a container needs it.
 included=cloud-init,ca-certificates,iproute2,procps,netbase
-fetched="docker.io python3-venv python3-docker python3-yaml python3-requests cron"
+fetched="docker.io python3-venv python3-docker python3-yaml python3-requests"
 
 root=""
 if [ "$(id -u)" -ne 0 ]; then root=sudo; fi
@@ -21,9 +21,9 @@ echo "making $cache/bookworm-stock.tar"
 # policy-rc.d: a machine in a container starts no services, least of all a second engine.
 $root mmdebstrap --quiet --variant=minbase --skip=cleanup/apt --include="$included" \
     --customize-hook='rm -rf "$1"/var/cache/apt/*.bin "$1"/var/cache/apt/archives/*.deb' \
-    --customize-hook="chroot \"\$1\" apt-get install -q -y --no-install-recommends --download-only $fetched" \
+    --customize-hook="chroot \"\$1\" apt-get install -q -y --install-recommends --download-only $fetched" \
     --customize-hook='printf "#!/bin/sh\nexit 101\n" > "$1/usr/sbin/policy-rc.d"' \
     --customize-hook='chmod 755 "$1/usr/sbin/policy-rc.d"' \
     --customize-hook='rm -rf "$1"/usr/share/doc/* "$1"/usr/share/man/* "$1"/usr/share/locale/*' \
-    bookworm "$cache/.bookworm-stock.tar" "deb http://deb.debian.org/debian bookworm main"
+    bookworm "$cache/.bookworm-stock.tar"
 $root mv "$cache/.bookworm-stock.tar" "$cache/bookworm-stock.tar"

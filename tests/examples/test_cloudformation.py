@@ -1,4 +1,4 @@
-"""The CloudFormation templates, as CloudFormation reads them: moto stands in for AWS, which cannot be had here."""
+"""The CloudFormation templates as CloudFormation reads them; moto stands in for AWS, which cannot be had."""
 
 from __future__ import annotations
 

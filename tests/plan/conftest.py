@@ -10,27 +10,29 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, settings
 
+# The same examples each time, and no search for a smaller one: that can take minutes.
 settings.register_profile(
     "default",
     derandomize=True,
     database=None,
     deadline=None,
     max_examples=40,
+    phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-settings.register_profile("thorough", settings.get_profile("default"), derandomize=False, max_examples=2000)
+# HYPOTHESIS_PROFILE=thorough tries other examples each time; EXAMPLES says how many of them.
 settings.register_profile(
-    "hunt",
-    settings.get_profile("thorough"),
-    max_examples=int(os.environ.get("EXAMPLES", "400")),
-    phases=[Phase.generate],
+    "thorough",
+    settings.get_profile("default"),
+    derandomize=False,
+    max_examples=int(os.environ.get("EXAMPLES", "1000")),
 )
+settings.register_profile("smallest", settings.get_profile("thorough"), phases=list(Phase)[:-1])
 
 
 def profile() -> settings:
-    """Return the profile that HYPOTHESIS_PROFILE names: `default` (the same examples each time), `thorough`."""
-    name = os.environ.get("HYPOTHESIS_PROFILE", "default")
-    return settings.get_profile(name)
+    """Return the profile that HYPOTHESIS_PROFILE names: default, thorough, or smallest, which shrinks."""
+    return settings.get_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 @pytest.fixture(autouse=True)

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dockerup.decide import Host, Policy, entry_of, protection
 from dockerup.desired import Desired, combine
 from dockerup.execute import Result, execute
+from dockerup.host import Host, Policy, entry_of, protection
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan

@@ -36,8 +36,8 @@ import pytest
 import yaml
 
 from dockerup import labels
-from dockerup.decide import Policy
 from dockerup.definition import definition_hash, describe
+from dockerup.host import Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
 from dockerup.keys import Change
 from dockerup.plan import make_plan

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, note
 
 from dockerup import labels
 from dockerup.definition import definition_hash
@@ -58,10 +58,9 @@ def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
 
 
 def current(name: str, held_on_to: str, case: Case) -> str:
-    """Return the id of an entry's container; one that is held back may be called otherwise."""
-    named = [one.container_id for one in case.family(name) if one.name == name]
-    others = [one.container_id for one in case.family(name) if one.container_id == held_on_to]
-    return [*named, *others, ""][0]
+    """Return the id of an entry's container; one that is held back may have several, or none of its name."""
+    family = {one.container_id: one.name for one in case.family(name)}
+    return held_on_to if held_on_to in family else next((i for i in family if family[i] == name), "")
 
 
 def ended_as_it_may(one: Container, spec: ContainerSpec) -> bool:
@@ -248,8 +247,10 @@ def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
         killed.model.revive()
         if call % 2:
             killed.model.reboot()
+        found, plan = repr(killed.model), killed.plan()
         without = held(killed)
-        killed.run()
+        results = [f"{one.node.step}: {one.outcome.name} {one.text}" for one in killed.run()]
+        note(f"killed at {call}, then\n{found}\n{plan}\n{results}")
         assert_as_listed(killed, without | held(killed))
         assert_done(killed)
         assert case.model.volumes <= killed.model.volumes

@@ -1,0 +1,153 @@
+"""The host as decisions see it: what is listed, what is there, and what of it may be touched. Pure."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dockerup import labels
+from dockerup.desired import Desired
+from dockerup.image import Answer, ImageRef
+from dockerup.images import LocalImages
+from dockerup.snapshot import Container, ContainerId, Snapshot
+
+BUILD_TIME = 3600  # seconds that an image build is left alone
+
+DEPENDED_ON = "a listed container depends on it"
+_FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
+_FOREIGN_NAMES = ("ecs-agent",)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The settings that decide. `salt` goes into the definition labels of new containers."""
+
+    unmanaged: str = "remove"
+    ignore: tuple[str, ...] = ()
+    prune: str = "managed"
+    keep_images: int = 1
+    salt: str = ""
+
+
+@dataclass(frozen=True)
+class Host:
+    """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
+
+    `listed` are the names of the entries, `depended_on` those that an entry is bound to.
+    """
+
+    desired: Desired
+    observed: Snapshot
+    answers: Mapping[ImageRef, Answer]
+    policy: Policy
+    now: float
+    local: LocalImages
+    families: Mapping[str, tuple[Container, ...]]
+    by_name: Mapping[str, Container]
+    listed: frozenset[str]
+    depended_on: frozenset[str]
+
+    @classmethod
+    def of(
+        cls,
+        desired: Desired,
+        observed: Snapshot,
+        answers: Mapping[ImageRef, Answer],
+        policy: Policy,
+        now: float,
+    ) -> Host:
+        """Return the host with its look-ups."""
+        families: dict[str, tuple[Container, ...]] = {}
+        for one in sorted(observed.containers, key=lambda one: one.container_id):
+            name = entry_of(one)
+            families[name] = (*families.get(name, ()), one)
+        by_name = {one.name: one for one in observed.containers}
+        return cls(
+            desired,
+            observed,
+            answers,
+            policy,
+            now,
+            LocalImages.of(observed.images),
+            families,
+            by_name,
+            frozenset(spec.name for spec in desired.specs),
+            frozenset(name for spec in desired.specs for name in spec.bound_to),
+        )
+
+
+def managed(one: Container) -> bool:
+    """Tell whether dockerup made a container."""
+    return labels.NAME in one.labels
+
+
+def entry_of(one: Container) -> str:
+    """Return the name of the entry that a container belongs to: its label's, else its own."""
+    return one.labels.get(labels.NAME, one.name)
+
+
+def asides(name: str) -> tuple[str, str]:
+    """Return what an entry's new and its old container are called while one takes the other's place."""
+    return f"{name}.dockerup-new", f"{name}.dockerup-old"
+
+
+def protection(one: Container, host: Host) -> str:
+    """Return why a container is never touched, "" when it may be."""
+    if one.labels.get(labels.IGNORE, "").lower() == "true":
+        return f"it has the label {labels.IGNORE}=true"
+    if any(fnmatch.fnmatchcase(one.name, glob) for glob in host.policy.ignore):
+        return "the setting ignore names it"
+    if host.observed.own_id and one.container_id == host.observed.own_id:
+        return "dockerup runs in it"
+    foreign = [key for key in one.labels if key.startswith(_FOREIGN_LABELS)]
+    if foreign or one.name in _FOREIGN_NAMES:
+        return f"another orchestrator runs it ({foreign[0] if foreign else one.name})"
+    return ""
+
+
+def _looks_like_a_build(one: Container, host: Host) -> bool:
+    """Tell whether a classic `docker build` may be running in a container: removing it would fail the build.
+
+    Such a container has no label and was made from an image's id.
+    """
+    by_id = one.image.startswith("sha256:") or one.image == one.image_id
+    return by_id and one.running and not one.labels and host.now - one.created < BUILD_TIME
+
+
+def stays(one: Container, host: Host) -> str:
+    """Return why a container that no entry lists stays, "" when it goes."""
+    reason = protection(one, host)
+    if reason:
+        return reason
+    if not host.desired.complete:
+        return "the list is not whole"
+    if entry_of(one) in host.depended_on:
+        return DEPENDED_ON
+    if managed(one):
+        return ""
+    if host.policy.unmanaged == "keep":
+        return "unmanaged=keep"
+    if not host.desired.explicit:
+        return "no list says which containers should run"
+    return "it may be an image build" if _looks_like_a_build(one, host) else ""
+
+
+def dependents_first(containers: Iterable[Container]) -> list[Container]:
+    """Return containers so that each stands before those that it holds on to."""
+    by_id = {one.container_id: one for one in sorted(containers, key=lambda one: one.container_id)}
+    # TopologicalSorter refuses a circle; labels that a person forged may hold one.
+    ordered: dict[str, Container] = {}
+
+    def visit(one: Container) -> None:
+        if one.container_id not in seen:
+            seen.add(one.container_id)
+            for held in sorted(labels.read_map(one.labels, labels.BOUND).values()):
+                if held in by_id:
+                    visit(by_id[ContainerId(held)])
+            ordered[one.container_id] = one
+
+    seen: set[str] = set()
+    for one in by_id.values():
+        visit(one)
+    return list(reversed(ordered.values()))
