@@ -55,6 +55,10 @@ def _our_schema() -> dict[str, Any]:
     }
 
 
+# `not` is known, but cloud-init 25.1 looks for deprecations in what it finds there and fails.
+_UNKNOWN_THERE = ("propertyNames", "not")
+
+
 def _as_draft_04(schema: Any) -> Any:
     """Return a schema without what the draft that cloud-init uses does not know, or forbids."""
     if isinstance(schema, (list, tuple)):
@@ -64,7 +68,7 @@ def _as_draft_04(schema: Any) -> Any:
     return {
         key: _as_draft_04(value)
         for key, value in schema.items()
-        if key != "propertyNames" and not (key == "required" and value == [])
+        if key not in _UNKNOWN_THERE and not (key == "required" and value == [])
     }
 
 

@@ -332,7 +332,11 @@ def _notes(facts: Facts, *, by_timer: bool) -> Iterable[str]:
     yield from _boot_notes(facts)
     yield from _unmanaged_notes(facts)
     if not by_timer and not facts.cron:
-        yield f"There is no cron here, and nothing reads {CRON}: install cron, or run: dockerup setup --timer"
+        yield (
+            f"Within the next minute: nothing, since there is no cron here to read {CRON}. "
+            "Install cron, or run: dockerup setup --timer"
+        )
+        return
     who = "systemd" if by_timer else "cron"
     yield f"Within the next minute: {who} runs {_run(facts.command)}"
 

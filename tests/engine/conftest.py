@@ -18,9 +18,9 @@ from tests.testbed.proxy import EngineProxy
 from tests.testbed.registry import Registry
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def host() -> Iterator[Host]:
-    """A private host with a running engine and registry, for the whole run."""
+    """A private host with a running engine and registry, which ends before another package's begins."""
     try:
         require_private()
     except NoNamespaceError as outside:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -17,12 +16,6 @@ from tests.testbed.images import Image, make_image
 
 # Directories of the host that the examples' volumes name: the engine would make them where they are missing.
 _HOST_PATHS = ("/srv", "/var/log")
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Have these tests come first: other packages' engines live to the end, and two disturb each other."""
-    here = Path(__file__).parent
-    items.sort(key=lambda item: here not in item.path.parents)
 
 
 @pytest.fixture(scope="package")
