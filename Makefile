@@ -14,6 +14,7 @@ HOST_READY := $(VENV)/.host-ready
 # Where the root file systems of the boot tests are kept from run to run.
 CACHE ?= $(if $(DOCKERUP_TESTBED_CACHE),$(DOCKERUP_TESTBED_CACHE),$(HOME)/.cache/dockerup-testbed)
 SYSTEMS := $(CACHE)/bookworm.tar $(CACHE)/trixie.tar
+STOCK := $(CACHE)/bookworm-stock.tar
 
 # The private host needs root; its own environment must not be the caller's home or caches.
 ifeq ($(shell id -u),0)
@@ -30,7 +31,7 @@ PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 demo: $(READY) $(HOST_READY)
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
-test: lint $(HOST_READY) $(SYSTEMS)
+test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
 	$(PRIVATE) $(PYTEST) --ignore=tests/benchmarks tests
 
 test-crash: $(READY) $(HOST_READY)
@@ -58,6 +59,9 @@ $(HOST_READY): tests/testbed/packages.sh | $(READY)
 # Made where there are none, never anew: a newer script makes the same systems.
 $(SYSTEMS): | $(HOST_READY)
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/testbed/systems.sh $(basename $(notdir $@))
+
+$(STOCK): | $(HOST_READY)
+	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/examples/stock.sh
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
