@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -28,13 +29,19 @@ def cloud(story: Story, metadata: Metadata) -> Metadata:
 
 @pytest.fixture
 def _machine_knows_its_id(metadata: Metadata) -> Iterator[None]:
-    """What cloud-init writes at each boot; /run is the private one of the tests."""
-    record = Path("/run/cloud-init/.instance-id")
-    record.parent.mkdir()
-    record.write_text(f"{metadata.answers.instance_id}\n")
+    """What cloud-init writes of an instance whose plain JSON it passes over, in private places."""
+    instance_id = metadata.answers.instance_id
+    booted = Path("/run/cloud-init/.instance-id")
+    instance = Path("/var/lib/cloud/instances") / instance_id
+    for directory in (booted.parent, instance):
+        directory.mkdir(parents=True)
+    booted.write_text(f"{instance_id}\n")
+    (instance / "user-data.txt").write_text('{"containers": []}')
+    Path("/var/lib/cloud/instance").symlink_to(instance)
     yield
-    record.unlink()
-    record.parent.rmdir()
+    Path("/var/lib/cloud/instance").unlink()
+    for directory in (booted.parent, instance.parent):
+        shutil.rmtree(directory)
 
 
 @pytest.fixture
