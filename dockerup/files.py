@@ -8,21 +8,27 @@ import stat
 
 def write_whole(path: str, raw: bytes) -> None:
     """Put a file in place at once, 0600 in a directory that is 0700. Raises OSError."""
-    directory = os.path.dirname(path)
-    make_private(directory)
-    temporary = os.path.join(directory, f".new-{os.getpid()}")
+    make_private(os.path.dirname(path))
+    replace_file(path, raw, 0o600)
+
+
+def replace_file(path: str, raw: bytes, mode: int) -> None:
+    """Put a file in place at once, in a directory that is there. Raises OSError."""
+    # Programs that read whole directories, such as cron and cloud-init, pass over names that end like this.
+    temporary = f"{path}.dockerup-{os.getpid()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:
         with os.fdopen(descriptor, "wb") as file:
             file.write(raw)
             file.flush()
+            os.fchmod(file.fileno(), mode)
             os.fsync(file.fileno())
         os.rename(temporary, path)
-    except BaseException:
+    except BaseException:  # whatever it was, no half of a file stays
         os.unlink(temporary)
         raise
-    _sync_directory(directory)
+    _sync_directory(os.path.dirname(path))
 
 
 def make_private(directory: str) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from dockerup.files import replace_file
 from dockerup.host_setup import (
     DIRECTORIES,
     DROP_IN,
@@ -111,20 +112,8 @@ def _inside(root: str, path: str) -> str:
 
 
 def _write(path: str, action: Write) -> None:
-    """Put a file in place at once: cloud-init or cron may be reading the old one."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    temporary = f"{path}.dockerup-{os.getpid()}"  # cron and cloud-init pass over names that end like this
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(action.text.encode("utf-8", "surrogateescape"))
-            file.flush()
-            os.fchmod(file.fileno(), action.mode)
-            os.fsync(file.fileno())
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_file(path, action.text.encode("utf-8", "surrogateescape"), action.mode)
 
 
 def _remove(path: str, action: Remove) -> str:

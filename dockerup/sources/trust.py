@@ -122,7 +122,7 @@ def _enter(parent: int | None, name: str, path: str, flags: int) -> tuple[int, s
     descriptor = os.open(name or "/", flags, dir_fd=parent)
     try:
         _refuse_others(os.fstat(descriptor), path)
-    except BaseException:
+    except BaseException:  # whatever it was, the descriptor is nobody's then
         os.close(descriptor)
         raise
     return descriptor, path
