@@ -236,6 +236,8 @@ def _fetch(decision: Decision, chain: _Chain) -> list[int]:
 def _own(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
     spec, image = decision.spec, decision.image
     tag = owner_tag(spec.name, image.digest)
+    if tag in chain.host.local.by_tag:
+        return []
     if not ready and (image.local is None or not needs_owner_tag(image.local, tag)):
         return []
     exact = spec.image.with_digest(image.digest).familiar

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -83,8 +84,11 @@ def managed(one: Container) -> bool:
 
 
 def entry_of(one: Container) -> str:
-    """Return the name of the entry that a container belongs to: its label's, else its own."""
-    return one.labels.get(labels.NAME, one.name)
+    """Return the name of the entry that a container belongs to: its label's, else its own.
+
+    One without a label that is called `NAME.dockerup-old` was moved aside for the entry NAME.
+    """
+    return one.labels.get(labels.NAME) or re.sub(r"\.dockerup-(?:new|old)$", "", one.name)
 
 
 def asides(name: str) -> tuple[str, str]:

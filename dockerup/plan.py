@@ -153,6 +153,7 @@ def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet)
     }
     used = {one.image_id for one in host.observed.containers if one.container_id not in removed}
     used |= {decision.image.local.image_id for decision in decisions.values() if decision.image.local}
+    used |= _may_be_fetched(host, decisions)
     moved = {node.step.tag for node in sheet.nodes if isinstance(node.step, Tag)}
     images = [
         replace(image, tags=tuple(tag for tag in image.tags if tag not in moved))
@@ -168,6 +169,20 @@ def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet)
         step = RemoveImage("images", name, Cause(Why.UNUSED))
         after = before.get(image_id, ())
         before[image_id] = (sheet.add(f"image {image_id}", step, after, Phase.CLEAN_UP),)
+
+
+def _may_be_fetched(host: Host, decisions: Mapping[str, Decision]) -> set[ImageId]:
+    """Return the images that a tag which is about to be fetched may turn out to mean."""
+    names = {
+        decision.spec.image.familiar_name
+        for decision in decisions.values()
+        if decision.image.fetch is not None and not decision.image.digest
+    }
+    return {
+        image.image_id
+        for image in host.observed.images
+        if any(digest.partition("@")[0] in names for digest in image.digests)
+    }
 
 
 def _gone_tags(images: Sequence[Image], host: Host, decisions: Mapping[str, Decision]) -> set[str]:

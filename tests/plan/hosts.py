@@ -17,7 +17,7 @@ from dockerup.problems import Origin
 from dockerup.snapshot import Container, Snapshot
 from dockerup.sources.result import Item, SourceResult
 from dockerup.spec import ContainerSpec
-from dockerup.steps import Plan
+from dockerup.steps import Node, Plan, Tag
 from tests.model import Model
 
 AWAY = Unknown("the registry does not answer")
@@ -129,5 +129,9 @@ def carry_out(plan: Plan, model: Model, concurrency: int = 1) -> tuple[Result, .
 
 
 def prefix(plan: Plan, length: int) -> Plan:
-    """Return the first steps of a plan."""
-    return replace(plan, nodes=plan.nodes[:length])
+    """Return the first steps of a plan, of which nothing is taken back: the run is killed after them."""
+    return replace(plan, nodes=tuple(_without_way_back(node) for node in plan.nodes[:length]))
+
+
+def _without_way_back(node: Node) -> Node:
+    return replace(node, step=replace(node.step, previous=None)) if isinstance(node.step, Tag) else node

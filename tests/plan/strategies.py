@@ -213,7 +213,11 @@ def cases(draw: st.DrawFn) -> Case:
 def whole_cases(draw: st.DrawFn) -> Case:
     """Draw a case in which dockerup may do all that is to be done, and every registry answers."""
     case = draw(cases())
-    listing = replace(case.listing, broken=frozenset(), explicit=True)
+    # A job that did its work is not started again, so what shares its network would be held back.
+    everything = (*case.listing.confdir, *(case.listing.userdata or ()))
+    targets = {other for one in everything for other in _lives_it_shares(one)}
+    lasting = [{**one, "restart": "always"} if one["name"] in targets else one for one in everything]
+    listing = Listing(tuple(lasting))
     policy = replace(case.policy, unmanaged="remove", ignore=())
     whole = Case(listing, case.model, policy)
     for one in whole.protected():

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, note
+from hypothesis import given, note, settings
 
 from dockerup import labels
 from dockerup.definition import definition_hash
@@ -26,6 +26,8 @@ from tests.plan.strategies import cases, new_model, whole_cases
 
 HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN}
 few = profile()
+# These make a run of each call of an example.
+fewer = settings(few, max_examples=few.max_examples * 5 // 8)
 
 
 def held(case: Case) -> set[str]:
@@ -222,19 +224,25 @@ def subject_of(step: Step, made: Mapping[str, Any]) -> object:
 @given(cases())
 def test_plan_from_every_prefix_of_a_plan_is_the_rest_of_it(case: Case) -> None:
     plan = case.plan()
+    # Which image a tag means is known only once it is here, and then which others nobody needs.
+    by_tag = any(isinstance(node.step, Pull) and not node.step.image.digest for node in plan.nodes)
     for done in range(len(plan.nodes) + 1):
         halfway = case.fresh()
         results = carry_out(prefix(plan, done), halfway.model)
-        assert all(one.outcome in {Outcome.DONE, Outcome.NOT_RUN} for one in results)
+        wrong = [str(one) for one in results if one.outcome not in {Outcome.DONE, Outcome.NOT_RUN}]
+        assert wrong == [], str(plan)
         made = halfway.model.made
         rest = [node.step for node in plan.nodes[done:] if not isinstance(node.step, Keep)]
         again = halfway.plan()
         expected = by_subject([step for step in rest if still_due(step, halfway.model)], made)
         found = by_subject([node.step for node in again.changes], made)
+        if by_tag:
+            found.pop("images", None)
+            expected.pop("images", None)
         assert found == expected, f"{plan}\nafter {done}:\n{again}"
 
 
-@few
+@fewer
 @given(cases())
 def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
     whole = case.fresh()
@@ -250,13 +258,16 @@ def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
         found, plan = repr(killed.model), killed.plan()
         without = held(killed)
         results = [f"{one.node.step}: {one.outcome.name} {one.text}" for one in killed.run()]
-        note(f"killed at {call}, then\n{found}\n{plan}\n{results}")
-        assert_as_listed(killed, without | held(killed))
-        assert_done(killed)
+        try:
+            assert_as_listed(killed, without | held(killed))
+            assert_done(killed)
+        except AssertionError:
+            note(f"killed at {call}, then\n{found}\n{plan}\n{results}")
+            raise
         assert case.model.volumes <= killed.model.volumes
 
 
-@few
+@fewer
 @given(cases())
 def test_step_that_fails_leaves_every_entry_with_a_container_that_ran(case: Case) -> None:
     whole = case.fresh()
