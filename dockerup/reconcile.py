@@ -81,7 +81,6 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
         problems=desired.problems,
         notes=tuple(dict.fromkeys(notes)),
         whole=desired.complete,
-        interrupted=run.stop.is_set(),
     )
 
 

@@ -79,7 +79,6 @@ class Report:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     whole: bool = True
-    interrupted: bool = False
 
     @property
     def exit_code(self) -> int:

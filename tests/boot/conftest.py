@@ -7,18 +7,14 @@ from collections.abc import Iterator
 import pytest
 
 from tests.boot.machine import SUITES, Systems
-from tests.testbed.host import Host, private_host
-from tests.testbed.namespace import NoNamespaceError, require_private
+from tests.testbed.fixtures import host_for_tests
+from tests.testbed.host import Host
 
 
 @pytest.fixture(scope="package")
 def host() -> Iterator[Host]:
     """A private host with a running engine and registry, which ends before another package's begins."""
-    try:
-        require_private()
-    except NoNamespaceError as outside:
-        pytest.fail(str(outside), pytrace=False)
-    with private_host() as ready:
+    with host_for_tests() as ready:
         yield ready
 
 

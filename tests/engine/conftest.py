@@ -11,9 +11,9 @@ import pytest
 
 from tests.testbed.command import Dockerup
 from tests.testbed.engine import Engine
-from tests.testbed.host import Host, private_host
+from tests.testbed.fixtures import host_for_tests
+from tests.testbed.host import Host
 from tests.testbed.metadata import Metadata
-from tests.testbed.namespace import NoNamespaceError, require_private
 from tests.testbed.proxy import EngineProxy
 from tests.testbed.registry import Registry
 
@@ -21,11 +21,7 @@ from tests.testbed.registry import Registry
 @pytest.fixture(scope="package")
 def host() -> Iterator[Host]:
     """A private host with a running engine and registry, which ends before another package's begins."""
-    try:
-        require_private()
-    except NoNamespaceError as outside:
-        pytest.fail(str(outside), pytrace=False)
-    with private_host() as ready:
+    with host_for_tests() as ready:
         yield ready
 
 
