@@ -83,12 +83,18 @@ def _wait_for_engine(settings: Settings, cache: Cache, environ: Mapping[str, str
 
 @contextmanager
 def _lock(settings: Settings, environ: Mapping[str, str], log: Logger) -> Iterator[None]:
-    """Hold the lock, waiting for cron's run if that was first."""
+    """Hold the lock, waiting for cron's run if that was first. Raises BootError when that does not end."""
     from dockerup.connection import engine_url
 
     path = lock_path(engine_url(settings, environ), environ, os.getuid())
     with ExitStack() as held:
-        _try_for(LOCK_WAIT, lambda: held.enter_context(locked(path)), BusyError, log)
+        try:
+            _try_for(LOCK_WAIT, lambda: held.enter_context(locked(path)), BusyError, log)
+        except BusyError as error:
+            raise BootError(
+                f"{error}, and nothing of this boot's list was begun within {LOCK_WAIT} seconds. When that "
+                "process has ended, cron's next run begins it, as does: cloud-init single --name dockerup"
+            ) from error
         yield
 
 

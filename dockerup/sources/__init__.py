@@ -22,7 +22,19 @@ def read_user_data(aws: bool, cache: str, environ: Mapping[str, str], root: str 
     from dockerup.sources import cloudinit, ec2
 
     found = cloudinit.read_cloud_init(cache, ec2.local_instance_id(root), root)
-    unhandled = found is None or (not found.complete and cloudinit.left_alone(root) is not None)
-    if unhandled and aws and ec2.wanted(environ, root):
+    if (found is None or _left_alone(found, root)) and aws and ec2.wanted(environ, root):
         return replace(ec2.read_user_data(cache, environ, root), block=found.block if found else None)
     return found or SourceResult("user-data")
+
+
+def _left_alone(found: SourceResult, root: str) -> bool:
+    """Tell whether this very fault is that cloud-init passed over a list.
+
+    Others, such as a record that may be of another instance, do not make EC2's raw user-data count.
+    """
+    from dockerup.sources import cloudinit
+
+    if found.complete:
+        return False
+    left = cloudinit.left_alone(root)
+    return left is not None and left.problems == found.problems

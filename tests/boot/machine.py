@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from tests.testbed.engine import Engine
 from tests.testbed.host import Host
@@ -102,6 +102,47 @@ class Booted:
         return [f"{one['where']}: {one['text']}" for one in found if one and one["level"] in levels]
 
 
+class Cloud(Protocol):
+    """What a machine runs on: its hardware, and where its user-data comes from.
+
+    `host_config` is what the machine's container needs for it, in the words of the engine's HostConfig.
+    """
+
+    first_instance_id: str
+    host_config: Mapping[str, Any]
+
+    def furnish(self, machine: Machine) -> None:
+        """Do what has to be done before the first boot."""
+
+    def launch(
+        self, machine: Machine, instance_id: str, user_data: str | bytes, vendor_data: str | None
+    ) -> None:
+        """Let the next boot be that of this instance with these data."""
+
+
+class NoCloud:
+    """A directory of the machine itself, as on a disk that somebody prepared."""
+
+    first_instance_id = "iid-first"
+    host_config: Mapping[str, Any] = {}
+
+    def furnish(self, machine: Machine) -> None:
+        """Nothing: TEST_CONFIG names this datasource."""
+
+    def launch(
+        self, machine: Machine, instance_id: str, user_data: str | bytes, vendor_data: str | None
+    ) -> None:
+        """Write the files of the seed."""
+        machine.must("rm", "-f", f"{SEED}/vendor-data")
+        machine.write(f"{SEED}/user-data", user_data)
+        machine.write(f"{SEED}/meta-data", f"instance-id: {instance_id}\nlocal-hostname: machine\n")
+        if vendor_data is not None:
+            machine.write(f"{SEED}/vendor-data", vendor_data)
+
+
+NO_CLOUD = NoCloud()
+
+
 class Systems:
     """The Debian systems as images on the private engine, and the images that the machines' lists name."""
 
@@ -116,13 +157,14 @@ class Systems:
         self.absent = registry.reference("no-such", "1")
 
     @contextmanager
-    def machine(self, image: str) -> Iterator[Machine]:
+    def machine(self, image: str, cloud: Cloud = NO_CLOUD, socket: Path | None = None) -> Iterator[Machine]:
         """Give a machine: `bookworm` before `dockerup setup`, `bookworm-ready` after it, or a baked image.
 
-        The containers that it starts end with it. Raises TestbedError when a root file system is missing.
+        `socket` is what the machine has for the engine's, such as a proxy's (None: the engine's own). The
+        containers that it starts end with it. Raises TestbedError when a root file system is missing.
         """
         self._provide(image)
-        machine = Machine(self._host.engine, f"boot:{image}")
+        machine = Machine(self._host.engine, f"boot:{image}", cloud, socket)
         try:
             yield machine
         finally:
@@ -195,16 +237,25 @@ class Systems:
 class Machine:
     """A running machine. Make it with `Systems.machine`."""
 
-    def __init__(self, engine: Engine, image: str) -> None:
+    def __init__(
+        self, engine: Engine, image: str, cloud: Cloud = NO_CLOUD, socket: Path | None = None
+    ) -> None:
         self._client = engine.client()
+        self._cloud = cloud
         config = self._client.create_host_config(
-            network_mode="host", binds=[f"{engine.socket_path}:{SOCKET}"], tmpfs={"/run": "mode=0755"}
+            network_mode="host",
+            binds=[f"{socket or engine.socket_path}:{SOCKET}"],
+            tmpfs={"/run": "mode=0755"},
         )
         made = self._client.create_container(
-            image, ["sleep", "infinity"], host_config=config, labels={"dockerup.ignore": "true"}
+            image,
+            ["sleep", "infinity"],
+            host_config={**config, **cloud.host_config},
+            labels={"dockerup.ignore": "true"},
         )
         self.container_id = str(made["Id"])
         self._client.start(self.container_id)
+        cloud.furnish(self)
 
     def remove(self) -> None:
         """End the machine."""
@@ -215,16 +266,12 @@ class Machine:
         self,
         user_data: str | bytes | None = None,
         *,
-        instance_id: str = "iid-first",
+        instance_id: str | None = None,
         vendor_data: str | None = None,
     ) -> Booted:
-        """Boot with this user-data (None: as before) to the end of the last stage."""
+        """Boot with this user-data (None: as before, all of it) to the end of the last stage."""
         if user_data is not None:
-            self.must("rm", "-f", f"{SEED}/vendor-data")
-            self.write(f"{SEED}/user-data", user_data)
-            self.write(f"{SEED}/meta-data", f"instance-id: {instance_id}\nlocal-hostname: machine\n")
-        if vendor_data is not None:
-            self.write(f"{SEED}/vendor-data", vendor_data)
+            self._cloud.launch(self, instance_id or self._cloud.first_instance_id, user_data, vendor_data)
         done = self.run(*_BOOT_ENVIRONMENT, "sh", "-c", _STAGES)
         status, _, code = done.stdout[done.stdout.rindex("status: ") :].rpartition("exit code ")
         return Booted(

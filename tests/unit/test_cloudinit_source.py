@@ -218,6 +218,20 @@ def test_ec2_is_asked_only_for_lists_that_cloud_init_passes_over(
     assert (without.notes, without.complete) == ((), not (asked or user_data.endswith("[\n")))
 
 
+@pytest.mark.parametrize("user_data", [listed("old"), '{"containers": [{"image": "old"}]}'])
+def test_ec2_is_not_asked_before_cloud_init_said_which_instance_this_is(
+    disk: Disk, monkeypatch: pytest.MonkeyPatch, user_data: str
+) -> None:
+    answer = SourceResult("user-data", declared=True, notes=("EC2 was asked",))
+    monkeypatch.setattr(ec2, "read_user_data", lambda *_arguments: answer)
+    disk.boot(user_data, "#cloud-config\n{}")
+    os.unlink(f"{disk.root}/run/cloud-init/.instance-id")
+    environ = {"AWS_EC2_METADATA_SERVICE_ENDPOINT": "http://127.0.0.1"}
+    found = sources.read_user_data(True, disk.cache, environ, disk.root)
+    assert (found.items, found.complete, found.notes) == ((), False, ())
+    assert "which instance this is" in str(found.problems[0])
+
+
 # What was typed
 
 
