@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dockerup.spec import ContainerSpec
+from dockerup.spec import ContainerSpec, HealthCheck
+
+_NANOSECONDS = 10**9
+# What is left out here is the image's, or else the engine's.
+_AS_WRITTEN = {
+    "entrypoint": "Entrypoint",
+    "command": "Cmd",
+    "stopTimeout": "StopTimeout",
+    "stopSignal": "StopSignal",
+}
 
 
 def create_body(
@@ -33,10 +42,9 @@ def create_body(
         },
         "HostConfig": _host_config(spec, volumes, ids),
     }
-    if "entrypoint" in definition:
-        body["Entrypoint"] = definition["entrypoint"]
-    if "command" in definition:
-        body["Cmd"] = definition["command"]
+    body.update({theirs: definition[ours] for ours, theirs in _AS_WRITTEN.items() if ours in definition})
+    if spec.health_check:
+        body["Healthcheck"] = _health_check(spec.health_check)
     if spec.own_network:
         # On a network of its own the engine resolves links by name, as it does other containers' names.
         links = [f"{name}:{alias}" for name, alias in spec.links.items()]
@@ -63,9 +71,26 @@ def _host_config(
         "Memory": spec.definition.get("memory", 0),
         "CpuShares": spec.definition.get("cpu", 0),
     }
+    if "logConfiguration" in spec.definition:
+        log = spec.definition["logConfiguration"]
+        config["LogConfig"] = {"Type": log["logDriver"], "Config": log.get("options", {})}
     if not spec.own_network:
         config["Links"] = [f"{ids[name]}:{alias}" for name, alias in spec.links.items()]
     return config
+
+
+def _health_check(check: HealthCheck) -> dict[str, Any]:
+    """Return a health check with its defaults spelled out: for a 0 the engine takes the value of the image's.
+
+    A start period of 0 cannot be spelled out: with it, the image's counts (merge in moby/daemon/commit.go).
+    """
+    return {
+        "Test": list(check.test),
+        "Interval": check.interval * _NANOSECONDS,
+        "Timeout": check.timeout * _NANOSECONDS,
+        "Retries": check.retries,
+        "StartPeriod": check.start_period * _NANOSECONDS,
+    }
 
 
 def _port_bindings(spec: ContainerSpec) -> dict[str, list[dict[str, str]]]:

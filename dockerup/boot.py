@@ -11,7 +11,7 @@ from logging import Logger
 from typing import Callable
 
 from dockerup.configuration import Configuration, load
-from dockerup.desired import NoSourceError, combine
+from dockerup.desired import NoSourceError
 from dockerup.execute import Stage
 from dockerup.problems import DockerupError
 from dockerup.reconcile import Run, reconcile, wait_until_well
@@ -63,7 +63,7 @@ def converge(containers: object, block: object, instance_id: str, log: Logger, s
 def _anything_to_do(configuration: Configuration) -> bool:
     """Tell whether the engine is needed at all: a host may have the module and no use for it yet."""
     try:
-        desired = combine(configuration.results)
+        desired = configuration.desired()
     except NoSourceError:
         return False
     return bool(desired.specs or desired.explicit or desired.problems)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dockerup.keys import CONTAINER
+from dockerup.keys import CONTAINER, SECRETS
 from dockerup.settings import SETTINGS, Setting
 
 _LINE = '  "patternProperties": {"^containers$": '  # how the one line begins that we add
@@ -37,8 +37,8 @@ def without_our_keys(schema: str) -> str:
 
 def _our_schema() -> dict[str, Any]:
     container = _as_draft_04(CONTAINER.schema)
-    # Values of env may be secrets, and cloud-init's messages show what they refuse: our parser checks them.
-    container["properties"]["env"] = {"description": container["properties"]["env"]["description"]}
+    for path in SECRETS:
+        _unchecked(container, path)
     settings = {key: _setting_schema(setting) for key, setting in SETTINGS.items()}
     return {
         "^containers$": {
@@ -55,8 +55,16 @@ def _our_schema() -> dict[str, Any]:
     }
 
 
+def _unchecked(schema: dict[str, Any], path: Sequence[str]) -> None:
+    """Take the check of a secret out: cloud-init's messages show what they refuse; our parser checks it."""
+    *outer, last = path
+    for key in outer:
+        schema = schema["properties"][key]
+    schema["properties"][last] = {"description": schema["properties"][last]["description"]}
+
+
 # `not` is known, but cloud-init 25.1 looks for deprecations in what it finds there and fails.
-_UNKNOWN_THERE = ("propertyNames", "not")
+_UNKNOWN_THERE = ("propertyNames", "not", "prefixItems")
 
 
 def _as_draft_04(schema: Any) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dockerup import sources
+from dockerup.desired import Desired, combine
 from dockerup.document import decode
 from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.settings import DEFAULT_CONFIG, Settings, read_settings
@@ -23,6 +24,10 @@ class Configuration:
 
     settings: Settings
     results: tuple[SourceResult, ...]
+
+    def desired(self) -> Desired:
+        """Return what all sources want together. Raises NoSourceError when there is no source at all."""
+        return combine(self.results, self.settings.health_timeout)
 
 
 def load(

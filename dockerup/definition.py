@@ -1,8 +1,9 @@
 """The definition of a container as labels hold it: two hashes to compare, and a form to tell what differs.
 
 The definition hash is over what needs a new container, the in-place hash over what the engine can change in
-a living one. Both are under a numbered scheme. The described definition has env values as salted digests, so
-that no secret reaches a label, and a later scheme can still compare definitions instead of hashes.
+a living one. Both are under a numbered scheme. The described definition has the values of env, and all else
+that the table of keys calls a secret, as salted digests, so that none reaches a label, and a later scheme can
+still compare definitions instead of hashes.
 """
 
 from __future__ import annotations
@@ -13,9 +14,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerup.keys import CONTAINER_KEYS, Change
+from dockerup.keys import CONTAINER_KEYS, SECRETS, Change
 
 SCHEME = 1
+_SECRET_KEYS = tuple(".".join((*path, "")) for path in SECRETS)
 
 
 @dataclass(frozen=True)
@@ -37,11 +39,11 @@ def definition_hash(definition: Mapping[str, Any], change: Change) -> str:
 
 
 def describe(definition: Mapping[str, Any], salt: str) -> str:
-    """Return the text of the definition label: canonical JSON, env values as digests under `salt`."""
+    """Return the text of the definition label: canonical JSON, secrets as digests under `salt`."""
     hashed = {
         key: value for key, value in definition.items() if CONTAINER_KEYS[key].change is not Change.NOTHING
     }
-    return _json({"scheme": SCHEME, "salt": salt, "definition": _hidden(hashed, salt)})
+    return _json({"scheme": SCHEME, "salt": salt, "definition": _hidden(hashed, salt, ())})
 
 
 def differences(described: str, definition: Mapping[str, Any]) -> tuple[Difference, ...] | None:
@@ -51,11 +53,11 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
     """
     try:
         label = json.loads(described)
-        old, salt = dict(label["definition"]), str(label["salt"])
+        flat_old, salt = _flat(dict(label["definition"])), str(label["salt"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     new = json.loads(describe(definition, salt))["definition"]
-    flat_old, flat_new = _flat(old), _flat(new)
+    flat_new = _flat(new)
     keys = sorted(flat_old.keys() | flat_new.keys())
     return tuple(
         _difference(key, flat_old.get(key), flat_new.get(key))
@@ -65,29 +67,32 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
 
 
 def _difference(key: str, old: str | None, new: str | None) -> Difference:
-    if key.startswith("env."):
+    if key.startswith(_SECRET_KEYS):
         return Difference(key, "(hidden)" if old is not None else "", "(hidden)" if new is not None else "")
     return Difference(key, old or "", new or "")
 
 
-def _hidden(definition: Mapping[str, Any], salt: str) -> dict[str, Any]:
-    if "env" not in definition:
-        return dict(definition)
-    return {**definition, "env": {name: _digest(value, salt) for name, value in definition["env"].items()}}
+def _hidden(value: Any, salt: str, path: tuple[str, ...]) -> Any:
+    """Return a value with a digest in place of each secret inside of it; `path` is its own."""
+    if not isinstance(value, Mapping):
+        return value
+    if path in SECRETS:
+        return {name: _digest(secret, salt) for name, secret in value.items()}
+    return {key: _hidden(part, salt, (*path, key)) for key, part in value.items()}
 
 
 def _digest(value: str, salt: str) -> str:
     return hashlib.sha256(f"{salt}\0{value}".encode()).hexdigest()[:16]
 
 
-def _flat(definition: Mapping[str, Any]) -> dict[str, str]:
+def _flat(definition: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Return maps as one entry a key (`env.NAME`), everything else as its JSON."""
     flat: dict[str, str] = {}
     for key, value in definition.items():
         if isinstance(value, Mapping):
-            flat.update({f"{key}.{name}": _shown(part) for name, part in value.items()})
+            flat.update(_flat(value, f"{prefix}{key}."))
         else:
-            flat[key] = _shown(value)
+            flat[f"{prefix}{key}"] = _shown(value)
     return flat
 
 

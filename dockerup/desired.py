@@ -39,8 +39,11 @@ class Desired:
     notes: tuple[str, ...] = ()
 
 
-def combine(results: Sequence[SourceResult]) -> Desired:
-    """Return what the sources want together. Raises NoSourceError when there is no source at all."""
+def combine(results: Sequence[SourceResult], health_timeout: int = 0) -> Desired:
+    """Return what the sources want together. Raises NoSourceError when there is no source at all.
+
+    `health_timeout` is the setting of that name, in seconds; 0 leaves it to each entry.
+    """
     if not any(result.declared or not result.complete for result in results):
         raise NoSourceError(
             "nothing says which containers should run. Make the directory /etc/dockerup/containers.d "
@@ -57,7 +60,8 @@ def combine(results: Sequence[SourceResult]) -> Desired:
             notes.append(f"{spec.name}: the entry of {specs[spec.name].source} is used, not {spec.origin}")
         else:
             specs[spec.name] = spec
-    for problem, spec in (*_port_clashes(specs.values()), *_cycles(specs)):
+    impossible = (*_port_clashes(specs.values()), *_cycles(specs), *_endless_waits(specs))
+    for problem, spec in (*impossible, *_hurried_checks(specs.values(), health_timeout)):
         problems.append(problem)
         broken.add(spec.source)
         specs.pop(spec.name, None)
@@ -72,12 +76,14 @@ def combine(results: Sequence[SourceResult]) -> Desired:
 
 
 def in_order(specs: Iterable[ContainerSpec]) -> tuple[ContainerSpec, ...]:
-    """Return the specs by name, but each after those it is bound to."""
+    """Return the specs by name, but each after those it is bound to or depends on."""
     by_name = {spec.name: spec for spec in specs}
-    graph = {
-        name: [other for other in by_name[name].bound_to if other in by_name] for name in sorted(by_name)
-    }
-    return tuple(by_name[name] for name in TopologicalSorter(graph).static_order())
+    return tuple(by_name[name] for name in TopologicalSorter(_arrows(by_name)).static_order())
+
+
+def _arrows(specs: Mapping[str, ContainerSpec]) -> dict[str, list[str]]:
+    """Return the listed names that come before each name."""
+    return {name: [other for other in specs[name].after if other in specs] for name in sorted(specs)}
 
 
 def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
@@ -104,14 +110,43 @@ def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, Contain
 
 def _cycles(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
     """Return each spec that waits for itself, with the problem that names the way round."""
-    graph = {name: [other for other in specs[name].bound_to if other in specs] for name in sorted(specs)}
+    graph = _arrows(specs)
     found = []
     for name in _never_ready(graph):
         way = _way_back(name, graph)
         if way:
             what = f"containers depend on each other in a circle: {' -> '.join(way)}"
-            fix = "Take one of links, volumes.from or network: container:NAME out."
+            fix = "Take one of dependsOn, links, volumes.from or network: container:NAME out."
             found.append((Problem(specs[name].origin, what, fix), specs[name]))
+    return found
+
+
+def _endless_waits(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
+    """Return each spec that waits for the end of one that the engine starts again whenever it ends."""
+    found = []
+    for spec in specs.values():
+        for name, condition in spec.depends_on.items():
+            other = specs.get(name)
+            if other and condition in {"COMPLETE", "SUCCESS"} and other.restart not in {"no", "on-failure"}:
+                what = f'it waits for the {condition} of "{name}", which is started again whenever it ends'
+                fix = f'Give "{name}" restart: never or on-failure, or wait for START or HEALTHY.'
+                found.append((Problem(spec.origin.at("dependsOn"), what, fix), spec))
+    return found
+
+
+def _hurried_checks(
+    specs: Iterable[ContainerSpec], health_timeout: int
+) -> list[tuple[Problem, ContainerSpec]]:
+    """Return each spec whose own health check may need longer than the setting gives it."""
+    found = []
+    for spec in specs:
+        if 0 < health_timeout < spec.health_seconds:
+            what = (
+                f'"{spec.name}" may need {spec.health_seconds} seconds to be called unhealthy, '
+                f"and the setting health_timeout gives it {health_timeout}"
+            )
+            fix = f"Write health_timeout={spec.health_seconds} or more, or a quicker healthCheck."
+            found.append((Problem(spec.origin.at("healthCheck"), what, fix), spec))
     return found
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerup import kinds
+from dockerup import kinds, lifecycle
 from dockerup.image import InvalidReferenceError, parse_reference
 from dockerup.kinds import Key, Kind, refuse
 from dockerup.problems import Origin
@@ -91,6 +91,10 @@ def _port_mapping(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
     return _without_defaults({"hostPort": 0, "protocol": "tcp"}, value)
 
 
+def _log_configuration(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
+    return _without_defaults({"options": {}}, value)
+
+
 def _volume(value: dict[str, Any], origin: Origin) -> dict[str, Any]:
     if "from" in value and ("containerPath" in value or "hostPath" in value):
         refuse(
@@ -130,11 +134,20 @@ _VOLUME_KEYS = {
     "mode": Key(kinds.choice({"rw": "rw", "ro": "ro"}), "`rw` or `ro`"),
     "from": Key(_name, "take all volumes of this container"),
 }
-_UPDATE_KEYS = {
-    "pull": Key(kinds.truth(), "look in the registry for a newer image (default true)"),
-    "eager": Key(
-        kinds.truth(), "start the new container before the old one stops, where nothing is in the way"
+_SECRETS = kinds.map_of(
+    kinds.secret("a string, a whole number or true/false"),
+    "an object of names and values",
+    "a name without = in it",
+    r"[^=\0]+",
+    hidden=True,
+)
+_LOG_KEYS = {
+    "logDriver": Key(
+        kinds.text("the name of a log driver", r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]*"),
+        "`json-file`, `local`, `journald`, `awslogs` or another that the engine has",
+        required=True,
     ),
+    "options": Key(_SECRETS, "the driver's options; their values are kept out of logs, labels and plans"),
 }
 _RESTART = {
     word: meant
@@ -150,11 +163,15 @@ _RESTART = {
 
 @dataclass(frozen=True)
 class ContainerKey:
-    """A row of the table: a key of a container, and what a change of it asks for."""
+    """A row of the table: a key of a container, and what a change of it asks for.
+
+    `secrets` is the path inside of it to the object whose values nobody may see; None: there is none.
+    """
 
     key: Key
     change: Change = Change.REPLACE
     default: object = _NO_DEFAULT
+    secrets: tuple[str, ...] | None = None
 
 
 def _row(
@@ -164,8 +181,9 @@ def _row(
     *,
     default: object = _NO_DEFAULT,
     required: bool = False,
+    secrets: tuple[str, ...] | None = None,
 ) -> ContainerKey:
-    return ContainerKey(Key(kind, text, required), change, default)
+    return ContainerKey(Key(kind, text, required), change, default, secrets)
 
 
 CONTAINER_KEYS: Mapping[str, ContainerKey] = {
@@ -188,15 +206,10 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
         default=[],
     ),
     "env": _row(
-        kinds.map_of(
-            kinds.secret("a string, a whole number or true/false"),
-            "an object of names and values",
-            "a name without = in it",
-            r"[^=\0]+",
-            hidden=True,
-        ),
+        _SECRETS,
         "environment variables; their values are kept out of logs, labels and plans",
         default={},
+        secrets=(),
     ),
     "volumes": _row(
         kinds.checked(
@@ -250,8 +263,33 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
         "signals to send to other containers after this one starts: `{container: HUP}`",
         Change.NOTHING,
     ),
-    "update": _row(kinds.object_of(_UPDATE_KEYS, "an object"), "how updates are made", Change.NOTHING),
+    "healthCheck": _row(
+        lifecycle.health_check(), "how the engine checks that it is well, instead of the image's"
+    ),
+    "dependsOn": _row(
+        lifecycle.depends_on(_name),
+        "entries to wait for before this one starts: `[db]` or `[{containerName: db, condition: HEALTHY}]`",
+        Change.NOTHING,
+        default=[],
+    ),
+    "update": _row(lifecycle.update(), "how updates are made", Change.NOTHING),
+    "stopTimeout": _row(
+        kinds.seconds(0, lifecycle.DAY, "1m30s"),
+        "time that it has to stop before it is killed (default 10s)",
+    ),
+    "stopSignal": _row(
+        lifecycle.stop_signal(), "signal that asks it to stop (default: the image's, else `SIGTERM`)"
+    ),
+    "logConfiguration": _row(
+        kinds.checked(kinds.object_of(_LOG_KEYS, "a log configuration: an object"), _log_configuration),
+        "where its output goes, instead of the engine's default",
+        secrets=("options",),
+    ),
 }
+# The paths inside of a container to the objects whose values are secrets.
+SECRETS: frozenset[tuple[str, ...]] = frozenset(
+    (name, *row.secrets) for name, row in CONTAINER_KEYS.items() if row.secrets is not None
+)
 CONTAINER = kinds.object_of({name: row.key for name, row in CONTAINER_KEYS.items()}, "a container: an object")
 
 

@@ -151,6 +151,39 @@ def whole_number(least: int, most: int, pattern: str) -> Kind:
     return Kind(says, read, {"anyOf": [number, {"type": "string", "pattern": pattern}]})
 
 
+_UNIT_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
+_AMOUNT = "(?:0|[1-9][0-9]{0,8})"
+_TIME = _whole(f"{_AMOUNT}|(?=[0-9])" + "".join(f"(?:{_AMOUNT}{unit})?" for unit in _UNIT_SECONDS))
+_FRACTION = re.compile(r"[0-9]\.[0-9]|[0-9](?:m|u|\u00b5|\u03bc|n)s")
+
+
+def seconds(least: int, most: int, example: str) -> Kind:
+    """A time in whole seconds: a number of them, or a text such as "1m30s", as Go and so Docker write it."""
+    says = f'seconds from {least} to {most}, or a time such as "{example}"'
+    matches = re.compile(_TIME).search
+
+    def read(value: Any, origin: Origin) -> int:
+        if isinstance(value, float) or (isinstance(value, str) and _FRACTION.search(value)):
+            refuse(origin, f"{show(value)} is no whole number of seconds", f"Write {says}.")
+        if isinstance(value, str) and matches(value):
+            amount = _seconds_of(value)
+        elif isinstance(value, bool) or not isinstance(value, int):
+            _expected(value, origin, says)
+        else:
+            amount = value
+        if not least <= amount <= most:
+            refuse(origin, f"{show(value)} is not in the range of this time", f"Write {says}.")
+        return amount
+
+    number = {"type": "integer", "minimum": least, "maximum": most}
+    return Kind(says, read, {"title": says, "anyOf": [number, {"type": "string", "pattern": _TIME}]})
+
+
+def _seconds_of(text: str) -> int:
+    parts = re.findall(r"([0-9]+)([dhms]?)", text)
+    return sum(int(amount) * _UNIT_SECONDS[unit or "s"] for amount, unit in parts)
+
+
 _TRUE = ("true", "yes", "on")
 _FALSE = ("false", "no", "off")
 
@@ -218,6 +251,16 @@ def list_of(kind: Kind, says: str) -> Kind:
         return gather(partial(kind.read, one, origin.at(i)) for i, one in enumerate(value))
 
     return Kind(says, read, {"type": "array", "items": kind.schema})
+
+
+def one_or_list(kind: Kind, says: str) -> Kind:
+    """A value of a kind, or a list of them; read as a list."""
+    several = list_of(kind, says)
+
+    def read(value: Any, origin: Origin) -> list[Any]:
+        return several.read(value, origin) if isinstance(value, list) else [kind.read(value, origin)]
+
+    return Kind(says, read, {"title": says, "anyOf": [kind.schema, several.schema]})
 
 
 def map_of(kind: Kind, says: str, key_says: str, key_pattern: str, *, hidden: bool = False) -> Kind:

@@ -94,6 +94,12 @@ class Settings:
     wait: int = _row(
         300, _whole(0, 86400), "seconds that a boot waits until all run and are healthy", flag=False
     )
+    health_timeout: int = _row(
+        0,
+        _whole(0, 86400),
+        "seconds in which a new container has to prove itself; "
+        "0: what its own health check needs, 60 at least",
+    )
     pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take")
 
 

@@ -15,8 +15,22 @@ from dockerup import kinds
 from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS, LEAST_MEMORY, NAME
 from dockerup.kinds import Refused, refuse
+from dockerup.lifecycle import HEALTH_DEFAULTS
 from dockerup.problems import Origin, Problem
 from dockerup.sources.result import Item
+from dockerup.window import Window, parse_window
+
+_HEALTH_MARGIN = 5  # seconds
+_LEAST_HEALTH_TIMEOUT = 60  # seconds
+# The keys of `update` that are read as they are, with the field that each gives.
+_UPDATE_FIELDS = {
+    "pull": "pull",
+    "eager": "eager",
+    "proveSeconds": "prove_seconds",
+    "rollback": "rollback",
+    "stopTimeout": "stop_timeout",
+    "minAge": "min_age",
+}
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,41 @@ class Port:
         return bool(self.host_port and same) and (
             (self.host_port, self.protocol) == (other.host_port, other.protocol)
         )
+
+
+@dataclass(frozen=True)
+class Update:
+    """How a container is updated; all times are in seconds.
+
+    `pull`: ask the registry for a newer image. `eager`: start the new container before the old one stops.
+    `prove_seconds`: the undisturbed running that proves one without a health check. `rollback`: go back to
+    the old one when the new one fails. `stop_timeout`: what the old one has to stop in, None: its own time.
+    A newer image replaces a container only inside of `windows` (none: at any time), once it is `min_age` old.
+    """
+
+    pull: bool = True
+    eager: bool = False
+    prove_seconds: int = 10
+    rollback: bool = True
+    stop_timeout: int | None = None
+    windows: tuple[Window, ...] = ()
+    min_age: int = 0
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """How the engine checks a container; times are in seconds. `test` is in the engine's form."""
+
+    test: tuple[str, ...]
+    interval: int
+    timeout: int
+    retries: int
+    start_period: int
+
+    @property
+    def seconds(self) -> int:
+        """The longest that it may take to call a container unhealthy, with a margin for the engine."""
+        return self.start_period + self.retries * (self.interval + self.timeout) + _HEALTH_MARGIN
 
 
 @dataclass(frozen=True)
@@ -108,14 +157,62 @@ class ContainerSpec:
         return signals
 
     @property
+    def depends_on(self) -> Mapping[str, str]:
+        """What is waited for before a start: `START`, `HEALTHY`, `COMPLETE` or `SUCCESS`, by name."""
+        return {one["containerName"]: one["condition"] for one in self.definition.get("dependsOn", ())}
+
+    @property
+    def after(self) -> tuple[str, ...]:
+        """Names of the containers that come before this one: those it is bound to or depends on."""
+        return tuple(sorted({*self.bound_to, *self.depends_on}))
+
+    @property
+    def health_check(self) -> HealthCheck | None:
+        """Its own health check, one that turns the image's off included; None where the image's counts."""
+        written = self.definition.get("healthCheck")
+        if written is None:
+            return None
+        whole = {**HEALTH_DEFAULTS, **written}
+        return HealthCheck(
+            tuple(whole["command"]),
+            whole["interval"],
+            whole["timeout"],
+            whole["retries"],
+            whole["startPeriod"],
+        )
+
+    @property
+    def checked(self) -> bool:
+        """Whether it has a health check of its own that is not `NONE`."""
+        check = self.health_check
+        return check is not None and check.test != ("NONE",)
+
+    @property
+    def health_seconds(self) -> int:
+        """Seconds that its own health check may take to call it unhealthy; 0 without one."""
+        check = self.health_check
+        return check.seconds if check is not None and self.checked else 0
+
+    def health_timeout(self, setting: int) -> int:
+        """Return the seconds that a new container has to prove itself; `setting` 0 leaves it to the check."""
+        return setting or max(_LEAST_HEALTH_TIMEOUT, self.health_seconds)
+
+    @property
+    def update(self) -> Update:
+        """How it is updated."""
+        written = self.definition.get("update", {})
+        plain = {name: written[key] for key, name in _UPDATE_FIELDS.items() if key in written}
+        return Update(windows=tuple(map(parse_window, written.get("window", ()))), **plain)
+
+    @property
     def follows_registry(self) -> bool:
         """Whether the registry is asked for a newer image."""
-        return bool(self.definition.get("update", {}).get("pull", True)) and not self.image.pinned
+        return self.update.pull and not self.image.pinned
 
     @property
     def eager(self) -> bool:
         """Whether the new container of an update starts before the old one stops."""
-        return bool(self.definition.get("update", {}).get("eager", False))
+        return self.update.eager
 
 
 def _ports(definition: Mapping[str, Any]) -> tuple[Port, ...]:

@@ -24,7 +24,7 @@ def problems_of_files(paths: Iterable[str]) -> list[Problem]:
 def problems_of_host(configuration: Configuration) -> list[Problem]:
     """Return all that is wrong with what a run on this host would read."""
     try:
-        desired = combine(configuration.results)
+        desired = configuration.desired()
     except NoSourceError as error:
         return [
             Problem(

@@ -93,6 +93,7 @@ def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]
     """Yield a row for each key of the objects that a key holds, as its schema tells them."""
     if "items" in schema:
         path, schema = f"{path}[]", schema["items"]
+    schema = next((one for one in schema.get("anyOf", ()) if "properties" in one), schema)
     for name, inner in schema.get("properties", {}).items():
         required = ", required" if name in schema["required"] else ""
         yield f"`{path}.{name}`", f"{_words(inner)}{required}", inner["description"], ""
@@ -101,6 +102,8 @@ def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]
 
 def _words(schema: Mapping[str, Any]) -> str:
     """Return in words what a schema allows."""
+    if "title" in schema:
+        return str(schema["title"])
     if "anyOf" in schema:  # a number may also be written as a string of digits
         return _words(schema["anyOf"][0])
     if "enum" in schema:

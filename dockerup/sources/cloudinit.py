@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dockerup.files import write_whole
+from dockerup.keys import SECRETS
 from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.sources.listing import KEY, items_of_list
 from dockerup.sources.result import Item, SourceResult
@@ -138,7 +139,7 @@ def _listed(containers: object, root: str) -> SourceResult:
 def _doubts(containers: object, origin: Origin, root: str) -> Iterator[Problem]:
     """Give a problem for each number that a template does not show: 1342 may have been typed as 22:22.
 
-    Values of env are left out, since of those every number is refused when it is read.
+    Secrets, as the values of env, are left out, since of those every number is refused when it is read.
     """
     raw = _read(os.path.join(root, _INSTANCE, "user-data.txt"))
     if not raw.lstrip().startswith(_TEMPLATE):
@@ -153,8 +154,9 @@ def _doubts(containers: object, origin: Origin, root: str) -> Iterator[Problem]:
 def _numbers(value: object, origin: Origin) -> Iterator[tuple[Origin, int]]:
     if isinstance(value, dict):
         for key, part in value.items():
-            if key != "env":
-                yield from _numbers(part, origin.at(str(key)))
+            inner = origin.at(str(key))
+            if inner.path[2:] not in SECRETS:
+                yield from _numbers(part, inner)
     elif isinstance(value, list):
         for index, part in enumerate(value):
             yield from _numbers(part, origin.at(index))

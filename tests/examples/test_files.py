@@ -32,6 +32,12 @@ IN_USER_DATA: dict[str, dict[str, Listed]] = {
     "mime-with-script.txt": WEB,
     "private-registry.yaml": {"my-app": ("registry.example.com/team/my-app:1.4.2", {8080: 8080})},
     "baked-image.yaml": {"cache": ("redis:8", {}), "my-app": ("example/my-app:1.4.2", {80: 8080})},
+    "logs-to-journald.yaml": {**WEB, "my-app": ("example/my-app:1.4.2", {8080: 8080})},
+    "migration-before-service.yaml": {
+        "db": ("postgres:17", {}),
+        "migrate": ("example/my-app:1.4.2", {}),
+        "my-app": ("example/my-app:1.4.2", {80: 8080}),
+    },
     "stock-image.yaml": {},
 }
 IN_FILES: dict[str, dict[str, Listed]] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import stat
 from pathlib import Path
 
@@ -311,3 +312,13 @@ def test_env_of_a_rendered_template_has_to_be_quoted(disk: Disk) -> None:
     parsed = parse(disk.read().items, "user-data")
     assert [problem.where.path[-1] for problem in parsed.problems] == ["A", "B"]
     assert all(problem.fix == "Put the value in quotes." for problem in parsed.problems)
+
+
+def test_number_that_is_a_secret_is_in_no_message_of_a_template(disk: Disk) -> None:
+    log = "logConfiguration: {logDriver: splunk, options: {splunk-token: 12:34:56}}"  # 45296 to YAML 1.1
+    template = f"## template: jinja\n#cloud-config\ncontainers: [{{image: a, env: {{A: 22:22}}, {log}}}]\n"
+    disk.boot(template, template.replace("## template: jinja\n", ""))
+    found = disk.read()
+    problems = [*found.problems, *parse(found.items, "user-data").problems]
+    assert [problem.where.path[-1] for problem in problems] == ["A", "splunk-token"]
+    assert not [str(one) for one in problems if re.search("1342|45296|22:22|12:34", str(one))]

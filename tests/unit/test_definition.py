@@ -46,6 +46,22 @@ SHARING: dict[str, Any] = {
 }
 
 
+LIVING: dict[str, Any] = {
+    "image": "nginx",
+    "healthCheck": {
+        "command": "wget -q -O- localhost",
+        "interval": "10s",
+        "retries": "5",
+        "startPeriod": "1m",
+    },
+    "stopTimeout": "1m30s",
+    "stopSignal": "QUIT",
+    "logConfiguration": {"logDriver": "splunk", "options": {"splunk-token": "s3cret", "splunk-gzip": True}},
+    "dependsOn": ["db"],
+    "update": {"order": "start-first", "window": "Sat 02:00-04:00", "minAge": "48h"},
+}
+
+
 def spec(document: object) -> ContainerSpec:
     result = parse([Item(document, Origin("x.yaml"))], "confdir")
     assert result.problems == ()
@@ -71,8 +87,9 @@ def changed(old: object, new: object) -> list[str]:
         ({"image": "nginx"}, "1:6f6b2e4b52f87e8d38cf0cec1a1d6e99", "1:44136fa355b3678a1146ad16f7e8649e"),
         (FULL, "1:0a6c7e268a29e4e83337bf4765cd7375", "1:8c565981366532a92ce5a5ea5de75e54"),
         (SHARING, "1:c608ec05f84a4dead47a28d240f34748", "1:44136fa355b3678a1146ad16f7e8649e"),
+        (LIVING, "1:9737693128dd0156618b7f30077cd0a0", "1:44136fa355b3678a1146ad16f7e8649e"),
     ],
-    ids=["least", "full", "sharing"],
+    ids=["least", "full", "sharing", "living"],
 )
 def test_the_hashes_of_scheme_1_are_these_for_ever(document: object, replace: str, in_place: str) -> None:
     assert hashes(document) == (replace, in_place)
@@ -84,6 +101,15 @@ def test_the_described_definition_of_scheme_1_is_this_for_ever() -> None:
         '"image":"nginx:1.27","memory":536870912,"portMappings":'
         '[{"containerPort":53,"hostIp":"127.0.0.1","protocol":"udp"},{"containerPort":80,"hostPort":8080}],'
         '"restart":"no"},"salt":"salt","scheme":1}'
+    )
+
+
+def test_the_description_of_what_a_later_dockerup_added_is_this_for_ever() -> None:
+    assert describe(spec(LIVING).definition, SALT) == (
+        '{"definition":{"healthCheck":{"command":["CMD-SHELL","wget -q -O- localhost"],"interval":10,"re'
+        'tries":5,"startPeriod":60},"image":"nginx:latest","logConfiguration":{"logDriver":"splunk","opt'
+        'ions":{"splunk-gzip":"b7467bec1d2b0a6e","splunk-token":"e618930740488604"}},"stopSignal":"SIGQU'
+        'IT","stopTimeout":90},"salt":"salt","scheme":1}'
     )
 
 
@@ -99,7 +125,7 @@ def shuffled(value: Any, order: random.Random) -> Any:
     return value
 
 
-@given(st.sampled_from([FULL, SHARING]), st.randoms(use_true_random=False))
+@given(st.sampled_from([FULL, SHARING, LIVING]), st.randoms(use_true_random=False))
 def test_order_does_not_change_the_hashes(document: dict[str, Any], order: random.Random) -> None:
     assert hashes(shuffled(document, order)) == hashes(document)
 
@@ -134,6 +160,30 @@ def test_another_spelling_or_a_default_spelled_out_changes_no_hash(spelt: dict[s
     assert hashes({**FULL, **spelt}) == hashes(FULL)
 
 
+@pytest.mark.parametrize(
+    "spelt",
+    [
+        {"healthCheck": {**LIVING["healthCheck"], "command": ["CMD-SHELL", "wget -q -O- localhost"]}},
+        {"healthCheck": {**LIVING["healthCheck"], "interval": 10, "startPeriod": "60"}},
+        {"healthCheck": {**LIVING["healthCheck"], "timeout": "30s"}},
+        {"stopTimeout": 90},
+        {"stopSignal": "SIGQUIT"},
+        {"stopSignal": "3"},
+        {
+            "logConfiguration": {
+                **LIVING["logConfiguration"],
+                "options": {"splunk-gzip": "true", "splunk-token": "s3cret"},
+            }
+        },
+        {"dependsOn": [{"containerName": "db", "condition": "HEALTHY"}]},
+        {"update": {"stopTimeout": 5}},
+    ],
+    ids=str,
+)
+def test_another_spelling_of_what_was_added_changes_no_hash(spelt: dict[str, Any]) -> None:
+    assert hashes({**LIVING, **spelt}) == hashes(LIVING)
+
+
 def test_a_default_restart_policy_spelled_out_changes_no_hash() -> None:
     assert hashes({"image": "nginx", "restart": "always"}) == hashes({"image": "nginx"})
 
@@ -152,6 +202,10 @@ OTHER: dict[str, Any] = {
     "network": "host",
     "restart": "always",
     "links": {"db": "x1"},
+    "healthCheck": {"command": ["NONE"]},
+    "stopTimeout": 0,
+    "stopSignal": "SIGHUP",
+    "logConfiguration": {"logDriver": "local"},
 }
 
 
@@ -183,6 +237,22 @@ def test_no_env_value_is_in_a_description_or_a_difference(env: dict[str, str], s
     assert not [value for value in env.values() if value in described or value in "".join(said)]
 
 
+@given(
+    st.dictionaries(st.sampled_from("ABC"), st.text("3cret").map("-s{}".format), min_size=1),
+    st.text("0123456789abcdef"),
+)
+def test_no_value_of_a_log_option_is_in_a_description_or_a_difference(
+    options: dict[str, str], salt: str
+) -> None:
+    one = spec({"image": "nginx", "logConfiguration": {"logDriver": "splunk", "options": options}}).definition
+    described = describe(one, salt)
+    assert '"logDriver":"splunk"' in described
+    said = [str(other) for other in differences(described, spec({"image": "nginx"}).definition) or ()]
+    said += [str(other) for other in differences(describe({"image": "nginx:latest"}, salt), one) or ()]
+    assert len(said) == 2 * len(options) + 2
+    assert not [value for value in options.values() if value in described or value in "".join(said)]
+
+
 def test_the_same_env_value_has_another_digest_under_another_salt() -> None:
     one = spec(FULL).definition
     assert (
@@ -192,7 +262,7 @@ def test_the_same_env_value_has_another_digest_under_another_salt() -> None:
 
 
 def test_nothing_differs_from_its_own_description() -> None:
-    for document in (FULL, SHARING):
+    for document in (FULL, SHARING, LIVING):
         assert changed(document, document) == []
 
 
@@ -210,16 +280,31 @@ def test_differences_name_each_key_with_old_and_new() -> None:
     ]
 
 
+def test_differences_tell_what_is_inside_of_a_key_and_hide_its_secrets() -> None:
+    log = {"logDriver": "local", "options": {"splunk-token": "new", "max-size": "1m"}}
+    check = {**LIVING["healthCheck"], "interval": 20}
+    assert changed(
+        LIVING, {**LIVING, "logConfiguration": log, "healthCheck": check, "stopSignal": "TERM"}
+    ) == [
+        "healthCheck.interval 10 -> 20",
+        "logConfiguration.logDriver splunk -> local",
+        "logConfiguration.options.max-size (none) -> (hidden)",
+        "logConfiguration.options.splunk-gzip (hidden) -> (none)",
+        "logConfiguration.options.splunk-token (hidden) -> (hidden)",
+        "stopSignal SIGQUIT -> SIGTERM",
+    ]
+
+
 def test_what_asks_nothing_of_a_container_is_no_difference() -> None:
     assert changed(FULL, {**FULL, "name": "other", "update": {"pull": False}, "signal": {"x1": "HUP"}}) == []
 
 
 def test_a_key_of_a_later_dockerup_is_a_difference() -> None:
     label = json.loads(describe(spec(FULL).definition, SALT))
-    label["definition"]["healthCheck"] = {"interval": 5}
+    label["definition"]["ulimits"] = {"nofile": {"soft": 5}}
     found = differences(json.dumps(label), spec(FULL).definition)
     assert found is not None
-    assert [one.key for one in found] == ["healthCheck.interval"]
+    assert [one.key for one in found] == ["ulimits.nofile.soft"]
 
 
 JUNK = [
@@ -239,6 +324,13 @@ JUNK = [
 @pytest.mark.parametrize("label", [*JUNK, pytest.param("[" * 200_000, id="nested")])
 def test_a_label_that_cannot_be_read_says_nothing(label: str) -> None:
     assert differences(label, spec(FULL).definition) is None
+
+
+@pytest.mark.parametrize("depth", [100, 900, 5000])
+def test_a_label_of_any_depth_is_read_or_says_nothing(depth: int) -> None:
+    label = '{"salt":"","definition":' + '{"a":' * depth + "5" + "}" * (depth + 1)
+    found = differences(label, {"image": "nginx:latest"})
+    assert found is None or [one.key for one in found] == [".".join("a" * depth), "image"]
 
 
 @given(

@@ -10,8 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockerup.configuration import Configuration
 from dockerup.desired import RANK, Desired, NoSourceError, combine
 from dockerup.problems import Origin, Problem
+from dockerup.settings import Settings
 from dockerup.sources.result import Item, SourceResult
 
 UNREADABLE = Problem(Origin("containers.d/b.yaml"), "it cannot be read", "Correct it.")
@@ -177,10 +179,89 @@ def test_a_circle_names_its_path() -> None:
     desired = combine([confdir(*circle, entry("dd", "aa"))])
     assert [str(problem) for problem in desired.problems] == [
         f"confdir: [{place}]: containers depend on each other in a circle: {way}. "
-        "Take one of links, volumes.from or network: container:NAME out."
+        "Take one of dependsOn, links, volumes.from or network: container:NAME out."
         for place, way in enumerate(["aa -> bb -> cc -> aa", "bb -> cc -> aa -> bb", "cc -> aa -> bb -> cc"])
     ]
     assert names(desired) == ["dd"]
+
+
+def test_a_circle_through_depends_on_is_one_too() -> None:
+    desired = combine([confdir(entry("aa", "bb"), entry("bb", dependsOn=["aa"]), entry("cc"))])
+    assert [
+        "in a circle: aa -> bb -> aa. Take one of dependsOn," in str(one) for one in desired.problems
+    ] == [
+        True,
+        False,
+    ]
+    assert names(desired) == ["cc"]
+
+
+def test_a_container_that_waits_for_itself_is_a_circle() -> None:
+    (problem,) = combine([confdir(entry("web", dependsOn=["web"]))]).problems
+    assert "in a circle: web -> web." in str(problem)
+
+
+def test_a_container_comes_after_those_that_it_depends_on() -> None:
+    entries = [entry("aa", dependsOn=["bb", "gone"]), entry("bb", "cc"), entry("cc")]
+    assert names(combine([confdir(*entries)])) == ["cc", "bb", "aa"]
+
+
+@pytest.mark.parametrize("condition", ["COMPLETE", "SUCCESS"])
+@pytest.mark.parametrize(
+    ("restart", "ends"),
+    [("always", False), ("unless-stopped", False), ("on-failure", True), ("never", True)],
+)
+def test_waiting_for_the_end_of_what_never_ends_is_a_problem(
+    condition: str, restart: str, ends: bool
+) -> None:
+    waits = [{"containerName": "job", "condition": condition}]
+    desired = combine([confdir(entry("job", restart=restart), entry("web", dependsOn=waits))])
+    assert [str(problem) for problem in desired.problems] == (
+        []
+        if ends
+        else [
+            f'confdir: [1].dependsOn: it waits for the {condition} of "job", which is started again '
+            'whenever it ends. Give "job" restart: never or on-failure, or wait for START or HEALTHY.'
+        ]
+    )
+    assert names(desired) == (["job", "web"] if ends else ["job"])
+
+
+def test_waiting_for_the_start_of_what_never_ends_is_right() -> None:
+    waits = ["db", {"containerName": "mq", "condition": "HEALTHY"}]
+    assert combine([confdir(entry("db"), entry("mq"), entry("web", dependsOn=waits))]).problems == ()
+
+
+# The time for a proof.
+
+SLOW = {"command": "true", "interval": "30s", "timeout": "10s", "retries": 3}
+
+
+def test_a_health_timeout_that_is_too_short_for_a_check_is_a_problem_of_that_entry() -> None:
+    results = [confdir(entry("db", healthCheck=SLOW), entry("web"))]
+    desired = combine(results, health_timeout=124)
+    assert [str(problem) for problem in desired.problems] == [
+        'confdir: [0].healthCheck: "db" may need 125 seconds to be called unhealthy, and the setting '
+        "health_timeout gives it 124. Write health_timeout=125 or more, or a quicker healthCheck."
+    ]
+    assert (names(desired), desired.complete, desired.broken) == (["web"], False, frozenset({"confdir"}))
+
+
+@pytest.mark.parametrize("setting", [0, 125, 3600])
+def test_a_health_timeout_that_is_long_enough_or_left_out_is_right(setting: int) -> None:
+    assert combine([confdir(entry("db", healthCheck=SLOW))], health_timeout=setting).problems == ()
+
+
+def test_a_run_goes_by_the_setting_health_timeout() -> None:
+    results = (confdir(entry("db", healthCheck=SLOW)),)
+    assert Configuration(Settings(), results).desired().problems == ()
+    (problem,) = Configuration(Settings(health_timeout=60), results).desired().problems
+    assert "health_timeout gives it 60" in problem.what
+
+
+def test_a_check_that_is_turned_off_needs_no_time() -> None:
+    off = {"command": ["NONE"]}
+    assert combine([confdir(entry("db", healthCheck=off))], health_timeout=1).problems == ()
 
 
 def test_a_container_that_depends_on_itself_is_a_circle() -> None:

@@ -224,6 +224,17 @@ def test_schema_is_one_that_cloud_inits_draft_allows() -> None:
         ({"containers": [{"image": "nginx"}], "dockerup": {"wait": 5, "aws": False, "ignore": ["a"]}}, None),
         ({"containers": None, "dockerup": None}, None),
         ({"containers": [{"image": "nginx", "env": {"VERSION": 1.1, "SECRET": ["s"]}}]}, None),
+        (
+            {
+                "containers": [
+                    {"image": "nginx", "logConfiguration": {"logDriver": "x", "options": ["s3cret"]}}
+                ]
+            },
+            None,
+        ),
+        ({"containers": [{"image": "nginx", "healthCheck": {"command": ["CMD", "true"]}}]}, None),
+        ({"containers": [{"image": "nginx", "dependsOn": ["db"], "stopTimeout": "30s"}]}, None),
+        ({"containers": [{"image": "nginx", "stopSignal": "FOO"}]}, ["containers", 0, "stopSignal"]),
         ({"containers": [{"image": "nginx", "cpu": "one"}]}, ["containers", 0, "cpu"]),
         ({"containers": [{"image": "nginx", "imag": "x"}]}, ["containers", 0]),
         ({"containers": {}}, ["containers"]),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from dockerup.keys import CONTAINER, CONTAINER_KEYS, json_schema
+from dockerup.keys import CONTAINER, CONTAINER_KEYS, SECRETS, json_schema
 from dockerup.kinds import Refused
 from dockerup.problems import Origin, Problem
 
@@ -26,6 +27,13 @@ BEYOND_SCHEMA = {
     "hostIp": r'".*" is no IP address$',
     "entrypoint": r"the quotes do not match",
     "command": r"the quotes do not match",
+    **dict.fromkeys(
+        ("interval", "timeout", "startPeriod", "stopTimeout", "minAge"),
+        r'"[0-9dhms]+" is not in the range of this time$',  # once the units are counted in
+    ),
+    "dependsOn": r'".*" is listed with [A-Z]+ and with [A-Z]+$',
+    "update": r"eager: (true|false) and order: [a-z-]+ contradict each other$",
+    "window": r'there is no time zone "|".*" ends when it begins$',
 }
 
 
@@ -46,6 +54,11 @@ def web(**keys: object) -> dict[str, object]:
 NUMBERS = st.sampled_from([0, 1, 2, -1, 80, 65535, 65536, 262144, 262145, 6 << 20, 1 << 62, 1 << 63, 1.5])
 DIGITS = st.sampled_from(
     ["0", "1", "01", "+1", " 1", "1\n", "65535", "65536", "262145", "-1", "1e3", "\u0663", ""]
+)
+TIMES = st.from_regex(r"\A([0-9]{1,7}d)?([0-9]{1,4}h)?([0-9]{1,3}m)?([0-9]{1,6}(\.[0-9])?(s|ms)?)?\n?\Z")
+WINDOWS = st.from_regex(
+    r"\A((Mon|Sat|sat)([-,](Tue|Sun))?(,Wed)? {0,2})?(02|2|24|7):(00|30|60)-(2|02|24|23):(00|3)0?"
+    r"( (UTC|utc|Europe/Berlin|Europe|Asia/Nowhere|CET|/|\+1))?\n?\Z"
 )
 MEMORY = st.from_regex(r"\A[0-9]{1,3}(\.[0-9]{1,4})?[bkmgtBKMGT]?[iI]?[bB]?\n?\Z")
 WORDS = st.sampled_from(
@@ -93,6 +106,12 @@ def _objects(*keys: str, values: st.SearchStrategy[Any] = ANY) -> st.SearchStrat
     return st.fixed_dictionaries({}, optional=dict.fromkeys(keys, values))
 
 
+CONDITIONS = st.sampled_from(["START", "HEALTHY", "COMPLETE", "SUCCESS", "healthy", "service_healthy"])
+HEALTH_COMMANDS = (
+    st.lists(st.sampled_from(["CMD", "CMD-SHELL", "NONE", "true", "", " ", "a\0", 5]), max_size=3)
+    | st.sampled_from(["true", "NONE", "CMD", "CMD true", "CMD-SHELL, true", "CMDR", " ", "a\0b", "a\n"])
+    | ANY
+)
 NEAR: dict[str, st.SearchStrategy[Any]] = {
     "portMappings": st.lists(
         _objects("containerPort", "hostPort", "protocol", "hostIp", values=LEAF), max_size=2
@@ -104,7 +123,28 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
     "command": st.lists(LEAF, max_size=2) | WORDS,
     "links": st.dictionaries(WORDS, WORDS, max_size=2),
     "signal": st.dictionaries(WORDS, WORDS, max_size=2),
-    "update": _objects("pull", "eager", values=LEAF),
+    "healthCheck": st.fixed_dictionaries(
+        {"command": HEALTH_COMMANDS},
+        optional={
+            **dict.fromkeys(("interval", "timeout", "startPeriod"), TIMES | NUMBERS | LEAF),
+            "retries": NUMBERS | DIGITS,
+        },
+    ),
+    "dependsOn": st.lists(
+        WORDS | st.fixed_dictionaries({"containerName": WORDS}, optional={"condition": CONDITIONS | WORDS}),
+        max_size=3,
+    ),
+    "update": _objects("pull", "eager", "rollback", values=LEAF)
+    | _objects("proveSeconds", "stopTimeout", "minAge", values=TIMES | NUMBERS | DIGITS)
+    | _objects("window", values=WINDOWS | st.lists(WINDOWS, max_size=2))
+    | st.fixed_dictionaries(
+        {"order": st.sampled_from(["stop-first", "start-first", "eager"]), "eager": LEAF}
+    ),
+    "stopTimeout": TIMES | NUMBERS,
+    "stopSignal": WORDS | st.from_regex(r"\A(SIG)?(RTMIN\+|RTMAX-|TERM|IOT|KIL|)[0-9]{0,2}\n?\Z"),
+    "logConfiguration": st.fixed_dictionaries(
+        {"logDriver": WORDS}, optional={"options": st.dictionaries(WORDS, ANY, max_size=2) | ANY}
+    ),
 }
 VALID: dict[str, list[object]] = {
     "type": ["docker"],
@@ -129,7 +169,29 @@ VALID: dict[str, list[object]] = {
     "restart": ["always", "unless-stopped", "on-failure", "no", "never", False],
     "links": [{}, {"db": "database"}],
     "signal": [{"proxy": "HUP", "other": "SIGUSR1", "third": "9"}],
-    "update": [{}, {"pull": False, "eager": "true"}],
+    "healthCheck": [
+        {"command": "curl -f http://localhost/ || exit 1"},
+        {"command": ["CMD", "true"], "interval": "1m30s", "timeout": 5, "retries": "2", "startPeriod": "10"},
+        {"command": ["CMD-SHELL", "CMD or not"]},
+        {"command": ["NONE"]},
+        {"command": "NONE"},
+    ],
+    "dependsOn": [[], ["db", {"containerName": "mq"}], [{"containerName": "db", "condition": "HEALTHY"}]],
+    "update": [
+        {},
+        {"pull": False, "eager": "true"},
+        {"order": "start-first", "eager": True, "rollback": "no"},
+        {"proveSeconds": "3600", "stopTimeout": "0s", "minAge": "7d"},
+        {"window": "Sat 02:00-04:00 UTC", "minAge": 90},
+        {"window": ["Mon-Fri,Sun 22:00-2:30 Europe/Berlin", "04:00-24:00", "0:00-1:00 America/New_York"]},
+        {"window": []},
+    ],
+    "stopTimeout": [0, "30", "1m30s", 86400],
+    "stopSignal": ["SIGTERM", "TERM", "15", "SIGRTMIN+3", "RTMAX-14", "PWR"],
+    "logConfiguration": [
+        {"logDriver": "journald"},
+        {"logDriver": "grafana/loki-docker-driver:3.3.2", "options": {"max-file": 3, "compress": True}},
+    ],
 }
 
 
@@ -167,16 +229,29 @@ def test_parser_and_schema_accept_and_refuse_the_same(document: object) -> None:
 
 
 def _beyond_schema(problem: Problem) -> bool:
-    pattern = BEYOND_SCHEMA.get(str(problem.where.path[-1]))
+    key = [step for step in problem.where.path if isinstance(step, str)][-1]
+    pattern = BEYOND_SCHEMA.get(key)
     return pattern is not None and re.match(pattern, problem.what, re.DOTALL) is not None
 
 
 @pytest.mark.parametrize("key", sorted(BEYOND_SCHEMA))
 def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
-    wrong = {"image": "NGINX", "memory": "5m", "hostIp": "1.2.3", "entrypoint": "'a", "command": 'a "b'}[key]
-    document = (
-        web(portMappings=[{"containerPort": 80, key: wrong}]) if key == "hostIp" else web(**{key: wrong})
-    )
+    wrong: dict[str, dict[str, object]] = {
+        "image": {"image": "NGINX"},
+        "memory": {"memory": "5m"},
+        "hostIp": {"portMappings": [{"containerPort": 80, "hostIp": "1.2.3"}]},
+        "entrypoint": {"entrypoint": "'a"},
+        "command": {"command": 'a "b'},
+        "interval": {"healthCheck": {"command": "x", "interval": "0s"}},
+        "timeout": {"healthCheck": {"command": "x", "timeout": "24h1s"}},
+        "startPeriod": {"healthCheck": {"command": "x", "startPeriod": "2d"}},
+        "stopTimeout": {"stopTimeout": "1441m"},
+        "minAge": {"update": {"minAge": "367d"}},
+        "dependsOn": {"dependsOn": ["db", {"containerName": "db", "condition": "HEALTHY"}]},
+        "update": {"update": {"eager": True, "order": "stop-first"}},
+        "window": {"update": {"window": "02:00-04:00 Europe/Berlinn"}},
+    }
+    document = web(**wrong[key])
     assert ONE_CONTAINER.is_valid(document)
     assert [one.where.path[-1] for one in problems_of(document)] == [key]
     assert all(map(_beyond_schema, problems_of(document)))
@@ -308,6 +383,121 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
         '"hup" is not a signal such as HUP',
         "Write a signal such as",
     ),
+    (
+        "healthCheck",
+        {"interval": 5},
+        "healthCheck",
+        'the key "command" is missing',
+        "Write command: a command for a shell, or a list that begins with CMD,",
+    ),
+    (
+        "healthCheck",
+        {"command": ["curl", "-f"]},
+        "healthCheck.command",
+        "a list is not a command for a shell, or a list that begins with CMD,",
+        'Write one string for a shell, or ["CMD", "program", "argument"]',
+    ),
+    (
+        "healthCheck",
+        {"command": ["CMD-SHELL", "curl", "-f"]},
+        "healthCheck.command",
+        "a list is not a command for a shell",
+        "Write one string for a shell, or",
+    ),
+    (
+        "healthCheck",
+        {"command": "CMD-SHELL, curl -f http://localhost/"},
+        "healthCheck.command",
+        '"CMD-SHELL, curl -f http://localhost/" is not a command for a shell',
+        "Write a command for a shell, or a list",
+    ),
+    (
+        "healthCheck",
+        {"command": "x", "interval": "500ms"},
+        "healthCheck.interval",
+        '"500ms" is no whole number of seconds',
+        "Write seconds from 1 to 86400, or a time such as",
+    ),
+    (
+        "healthCheck",
+        {"command": "x", "timeout": 0.5},
+        "healthCheck.timeout",
+        "0.5 is no whole number of seconds",
+        "Write seconds from 1",
+    ),
+    (
+        "dependsOn",
+        {"db": {"condition": "service_healthy"}},
+        "dependsOn",
+        "an object is not a list of dependencies",
+        "Write a list: [db], or [{containerName: db, condition: HEALTHY}].",
+    ),
+    (
+        "dependsOn",
+        [{"containerName": "db", "condition": "service_healthy"}],
+        "dependsOn[0].condition",
+        '"service_healthy" is not one of: START, HEALTHY, COMPLETE, SUCCESS',
+        'Did you mean "HEALTHY"?',
+    ),
+    (
+        "dependsOn",
+        ["db", {"containerName": "db", "condition": "SUCCESS"}],
+        "dependsOn",
+        '"db" is listed with START and with SUCCESS',
+        "Keep one of them.",
+    ),
+    (
+        "update",
+        {"window": ["Sat 02:00-04:00", "Saturday night"]},
+        "update.window[1]",
+        '"Saturday night" is not a window such as "Sat 02:00-04:00 UTC"',
+        "Write a window such as",
+    ),
+    (
+        "update",
+        {"window": "02:00-02:00"},
+        "update.window",
+        '"02:00-02:00" ends when it begins',
+        "Write 00:00-24:00 for a whole day.",
+    ),
+    (
+        "update",
+        {"window": "02:00-04:00 Europe/berlin"},
+        "update.window",
+        'there is no time zone "Europe/berlin"',
+        'Did you mean "Europe/Berlin"?',
+    ),
+    (
+        "update",
+        {"eager": "on", "order": "stop-first"},
+        "update",
+        "eager: true and order: stop-first contradict each other",
+        "Leave one out.",
+    ),
+    (
+        "update",
+        {"proveSeconds": "10s"},
+        "update.proveSeconds",
+        '"10s" is not a whole number from 0 to 3600',
+        "Write a whole number from 0",
+    ),
+    ("stopTimeout", -1, "stopTimeout", "-1 is not in the range of this time", "Write seconds from 0 to"),
+    ("stopTimeout", "1.5s", "stopTimeout", '"1.5s" is no whole number of seconds', "Write seconds from 0"),
+    ("stopSignal", "SIGFOO", "stopSignal", '"SIGFOO" is not a signal such as "SIGTERM"', "Write a signal"),
+    (
+        "logConfiguration",
+        {"options": {}},
+        "logConfiguration",
+        'the key "logDriver" is missing',
+        "Write logDriver: the name of a log driver.",
+    ),
+    (
+        "logConfiguration",
+        {"logDriver": "splunk", "options": {"splunk-token": ["s"]}},
+        "logConfiguration.options.splunk-token",
+        "the value is not a string, a whole number",
+        "Put it in quotes",
+    ),
     ("update", {"pul": 1}, "update.pul", 'there is no key "pul" here', 'Did you mean "pull"?'),
 ]
 
@@ -368,23 +558,34 @@ def test_five_mistakes_are_five_problems_with_their_paths() -> None:
         ("restartPolicy", "restart"),
         ("link", "links"),
         ("signals", "signal"),
-        ("healthcheckz", None),
+        ("healthcheckz", "healthCheck"),
+        ("depends_on", "dependsOn"),
+        ("logging", None),
     ],
 )
 def test_a_near_miss_of_a_key_gets_the_key_that_was_meant(written: str, meant: str | None) -> None:
     (problem,) = problems_of({"image": "nginx", written: "x"} if meant != "image" else web(**{written: "x"}))
     assert problem.what == f'there is no key "{written}" here'
-    every = "Write one of: command, cpu, entrypoint, env, image,"
+    every = "Write one of: command, cpu, dependsOn, entrypoint, env, healthCheck, image,"
     assert problem.fix.startswith(every if meant is None else f'Did you mean "{meant}"?')
 
 
-@given(st.text(alphabet="s3cr", min_size=8), st.sampled_from(["whole", "list", "key", "value"]))
-def test_no_message_shows_what_stands_in_env(secret: str, place: str) -> None:
-    env = {"whole": f"A={secret}", "list": [secret], "key": {f"A={secret}": ""}, "value": {"A": [secret]}}[
-        place
-    ]
-    (problem,) = problems_of(web(env=env))
+@given(
+    st.text(alphabet="s3cr", min_size=8),
+    st.sampled_from(["whole", "list", "key", "value"]),
+    st.sampled_from(sorted(SECRETS)),
+)
+def test_no_message_shows_what_stands_where_secrets_do(
+    secret: str, place: str, path: tuple[str, ...]
+) -> None:
+    values = {"whole": f"A={secret}", "list": [secret], "key": {f"A={secret}": ""}, "value": {"A": [secret]}}
+    inside = {path[-1]: values[place], **({"logDriver": "splunk"} if len(path) > 1 else {})}
+    (problem,) = problems_of(web(**(inside if len(path) == 1 else {path[0]: inside})))
     assert secret not in str(problem)
+
+
+def test_the_values_of_env_and_of_log_options_are_secrets() -> None:
+    assert sorted(SECRETS) == [("env",), ("logConfiguration", "options")]
 
 
 @pytest.mark.parametrize(
@@ -403,12 +604,68 @@ def test_no_message_shows_what_stands_in_env(secret: str, place: str) -> None:
             {"portMappings": [{"containerPort": 80}]},
         ),
         ({"volumes": [{"containerPath": "/a", "mode": "rw"}]}, {"volumes": [{"containerPath": "/a"}]}),
+        ({"healthCheck": {"command": "true"}}, {"healthCheck": {"command": ["CMD-SHELL", "true"]}}),
+        (
+            {
+                "healthCheck": {
+                    "command": ["CMD", "true"],
+                    "interval": "30",
+                    "timeout": "30s",
+                    "retries": 3,
+                    "startPeriod": 0,
+                }
+            },
+            {"healthCheck": {"command": ["CMD", "true"]}},
+        ),
+        (
+            {"healthCheck": {"command": ["CMD", "true"], "interval": "1m30s", "startPeriod": "1h"}},
+            {"healthCheck": {"command": ["CMD", "true"], "interval": 90, "startPeriod": 3600}},
+        ),
+        ({"healthCheck": {"command": "NONE", "interval": 5}}, {"healthCheck": {"command": ["NONE"]}}),
+        (
+            {"dependsOn": ["mq", {"containerName": "db", "condition": "HEALTHY"}, {"containerName": "mq"}]},
+            {
+                "dependsOn": [
+                    {"containerName": "db", "condition": "HEALTHY"},
+                    {"containerName": "mq", "condition": "START"},
+                ]
+            },
+        ),
+        ({"update": {"order": "start-first"}}, {"update": {"eager": True}}),
+        ({"update": {"order": "stop-first"}}, {"update": {"eager": False}}),
+        ({"update": {"minAge": "1d12h"}}, {"update": {"minAge": 129600}}),
+        ({"update": {"window": "02:00-4:00"}}, {"update": {"window": ["02:00-4:00 UTC"]}}),
+        ({"stopTimeout": "2m"}, {"stopTimeout": 120}),
+        ({"stopSignal": "TERM"}, {"stopSignal": "SIGTERM"}),
+        ({"stopSignal": "15"}, {"stopSignal": "SIGTERM"}),
+        ({"stopSignal": "IOT"}, {"stopSignal": "SIGABRT"}),
+        ({"stopSignal": "SIGCLD"}, {"stopSignal": "SIGCHLD"}),
+        ({"stopSignal": "POLL"}, {"stopSignal": "SIGIO"}),
+        ({"stopSignal": "31"}, {"stopSignal": "SIGSYS"}),
+        (
+            {"logConfiguration": {"logDriver": "local", "options": {"max-file": 3, "compress": True}}},
+            {"logConfiguration": {"logDriver": "local", "options": {"compress": "true", "max-file": "3"}}},
+        ),
+        (
+            {"logConfiguration": {"logDriver": "local", "options": {}}},
+            {"logConfiguration": {"logDriver": "local"}},
+        ),
     ],
 )
 def test_what_means_the_same_is_read_as_the_same(
     written: dict[str, object], canonical: dict[str, object]
 ) -> None:
     assert CONTAINER.read(web(**written), ORIGIN) == {"image": "nginx:latest", **canonical}
+
+
+@pytest.mark.parametrize("one", signal.Signals)
+def test_a_stop_signal_is_the_same_by_number_and_by_each_of_its_names(one: signal.Signals) -> None:
+    kind = CONTAINER_KEYS["stopSignal"].key.kind
+    named = kind.read(one.name, ORIGIN)
+    assert kind.read(one.name[3:], ORIGIN) == named
+    if one < signal.SIGRTMIN:
+        assert kind.read(str(int(one)), ORIGIN) == named
+        assert getattr(signal, named) == one
 
 
 @given(documents())

@@ -30,6 +30,7 @@ def test_an_empty_file_gives_the_defaults() -> None:
     assert (settings.confdir, settings.aws, settings.pull) == ("/etc/dockerup/containers.d", True, True)
     assert (settings.unmanaged, settings.ignore, settings.prune) == ("remove", (), "managed")
     assert (settings.keep_images, settings.concurrency, settings.pull_timeout) == (1, 8, 600)
+    assert settings.health_timeout == 0
 
 
 def test_the_example_of_the_original_is_read_as_it_stands() -> None:
@@ -52,6 +53,7 @@ OTHER: dict[str, tuple[str, object]] = {
     "keep_images": ("0", 0),
     "concurrency": ("2", 2),
     "pull_timeout": ("1", 1),
+    "health_timeout": ("90", 90),
     "wait": ("0", 0),
 }
 
@@ -106,6 +108,11 @@ def test_words_for_false(word: str) -> None:
         ("interval=\u0663", '"\u0663" is no value for interval', "Write a whole number from 1 to 86400."),
         ("concurrency=65", '"65" is no value for concurrency', "Write a whole number from 1 to 64."),
         ("keep_images=-1", '"-1" is no value for keep_images', "Write a whole number from 0 to 100."),
+        (
+            "health_timeout=30s",
+            '"30s" is no value for health_timeout',
+            "Write a whole number from 0 to 86400.",
+        ),
         ("pull_timeout=", '"" is no value for pull_timeout', "Write a whole number from 1 to 86400."),
     ],
 )

@@ -14,7 +14,8 @@ from dockerup.problems import Origin
 from dockerup.sources.confdir import read_confdir
 from dockerup.sources.result import Item
 from dockerup.sources.userdata import parse_userdata
-from dockerup.spec import ContainerSpec, Parsed, Port, parse
+from dockerup.spec import ContainerSpec, HealthCheck, Parsed, Port, Update, parse
+from dockerup.window import parse_window
 
 DATA = Path(__file__).parent.parent / "data"
 MIB = 1 << 20
@@ -123,7 +124,8 @@ def test_what_is_left_out_has_the_documented_meaning() -> None:
     assert (one.name, str(one.image), one.source) == ("nginx", "docker.io/library/nginx:latest", "confdir")
     assert (one.ports, one.volumes_from, one.links, one.signals, one.bound_to) == ((), (), {}, {}, ())
     assert (one.network, one.own_network, one.joins, one.restart) == ("bridge", None, None, "always")
-    assert (one.follows_registry, one.eager) == (True, False)
+    assert (one.follows_registry, one.update) == (True, Update())
+    assert (one.depends_on, one.after, one.health_check, one.checked) == ({}, (), None, False)
     assert one.definition == {"image": "nginx:latest"}
 
 
@@ -195,6 +197,86 @@ def test_cpu_signals_and_update() -> None:
         True,
         False,
     )
+
+
+def test_update_is_in_seconds_and_windows() -> None:
+    texts = ["Sat 02:00-04:00", "Mon-Fri 22:00-06:00 Europe/Berlin"]
+    windows = tuple(map(parse_window, texts))
+    written = {
+        "pull": "no",
+        "order": "start-first",
+        "proveSeconds": "0",
+        "rollback": False,
+        "stopTimeout": "1m30s",
+        "window": texts,
+        "minAge": "7d",
+    }
+    assert spec(update=written).update == Update(
+        pull=False,
+        eager=True,
+        prove_seconds=0,
+        rollback=False,
+        stop_timeout=90,
+        windows=windows,
+        min_age=7 * 86400,
+    )
+    assert spec(update={"window": "Sat 02:00-04:00"}).update.windows == windows[:1]
+
+
+def test_the_defaults_of_update_are_those_that_the_reference_tells() -> None:
+    assert Update() == Update(
+        pull=True, eager=False, prove_seconds=10, rollback=True, stop_timeout=None, windows=(), min_age=0
+    )
+
+
+# What is waited for.
+
+
+def test_dependencies_have_a_condition_each() -> None:
+    written = ["mq", {"containerName": "db", "condition": "HEALTHY"}]
+    assert spec(dependsOn=written).depends_on == {"mq": "START", "db": "HEALTHY"}
+
+
+def test_a_container_comes_after_those_it_is_bound_to_and_those_it_depends_on() -> None:
+    one = spec(links={"db": "database"}, network="mine", volumes=[{"from": "store"}], dependsOn=["job", "db"])
+    assert one.bound_to == ("db", "store")
+    assert one.after == ("db", "job", "store")
+
+
+# Health checks.
+
+
+def test_a_health_check_has_the_defaults_of_the_engine() -> None:
+    one = spec(healthCheck={"command": "true"})
+    assert one.health_check == HealthCheck(("CMD-SHELL", "true"), 30, 30, 3, 0)
+    assert one.checked
+
+
+def test_a_health_check_that_is_turned_off_checks_nothing() -> None:
+    one = spec(healthCheck={"command": ["NONE"]})
+    assert one.health_check is not None
+    assert (one.health_check.test, one.checked, one.health_seconds) == (("NONE",), False, 0)
+    assert one.health_timeout(0) == 60
+
+
+@pytest.mark.parametrize(
+    ("keys", "needs", "gets"),
+    [
+        ({}, 3 * 60 + 5, 3 * 60 + 5),
+        ({"interval": 5, "timeout": 2, "retries": 2, "startPeriod": 10}, 10 + 2 * 7 + 5, 60),
+        ({"interval": "10s", "timeout": "10s", "retries": 3}, 65, 65),
+        ({"startPeriod": "5m"}, 300 + 180 + 5, 485),
+    ],
+)
+def test_the_time_for_a_proof_is_what_its_check_may_need(
+    keys: dict[str, object], needs: int, gets: int
+) -> None:
+    one = spec(healthCheck={"command": ["CMD", "true"], **keys})
+    assert (one.health_seconds, one.health_timeout(0), one.health_timeout(1000)) == (needs, gets, 1000)
+
+
+def test_the_time_for_a_proof_without_a_check_is_a_minute_or_the_setting() -> None:
+    assert (spec().health_seconds, spec().health_timeout(0), spec().health_timeout(5)) == (0, 60, 5)
 
 
 def test_a_pinned_image_asks_no_registry() -> None:
@@ -313,8 +395,9 @@ def test_all_that_does_not_go_together_is_told_at_once() -> None:
     assert len(told({"image": "nginx", **keys})) == 4
 
 
-def test_a_spec_shows_no_env() -> None:
-    assert "hunter2" not in repr(spec(env={"PASSWORD": "hunter2"}))
+def test_a_spec_shows_no_secret() -> None:
+    log = {"logDriver": "splunk", "options": {"splunk-token": "hunter2"}}
+    assert "hunter2" not in repr(spec(env={"PASSWORD": "hunter2"}, logConfiguration=log))
 
 
 # The examples of the document that this project implements, as they stand.
