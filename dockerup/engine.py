@@ -5,30 +5,33 @@ Docker Engine API 1.41 and later (https://docs.docker.com/reference/api/engine/)
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import re
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import replace
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from typing import Any
 
 import docker
 import requests
 from docker import auth as docker_auth
 from docker import errors as docker_errors
+from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
 
 from dockerup.body import create_body
+from dockerup.engine_json import container_from, detail_from, image_from
 from dockerup.image import ImageRef
+from dockerup.output import frames, last_lines
 from dockerup.problems import DockerupError
 from dockerup.registry import Login
-from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
-from dockerup.spec import Port
+from dockerup.snapshot import ContainerId, Detail, ImageId, Snapshot
 from dockerup.steps import Create
 
-CALL_TIMEOUT = 120  # seconds; a stop may take its container's whole stop time
+CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
+STOP_SECONDS = 10  # the engine's own, for a container that names none
+LOGS_TIMEOUT = 10  # seconds without a byte of them
 
 
 class EngineError(DockerupError):
@@ -40,6 +43,39 @@ class EngineError(DockerupError):
     def __init__(self, what: str, status: int | None, text: str) -> None:
         super().__init__(f"{what}: {text}")
         self.status = status
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened to a container; `kind` is the engine's: "die", "health_status: healthy"."""
+
+    container_id: ContainerId
+    kind: str
+
+
+class Events:
+    """What happens to containers from now on, to be read by one thread, once; any other may close it."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self._stream = CancellableStream(response.iter_lines(), response)
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events as they come, until the engine goes or the stream is closed."""
+        try:
+            # A stream that another thread closes in the middle of a read ends with any of these,
+            # and what is no event ends it too: whoever waits looks by himself then, until there is a new one.
+            with suppress(OSError, ValueError, AttributeError, LookupError):
+                for line in filter(None, self._stream):
+                    raw = json.loads(line)
+                    yield Event(ContainerId(raw["Actor"]["ID"]), str(raw["Action"]))
+        finally:
+            self._response.close()
+
+    def close(self) -> None:
+        """End the reading, soon; more than once is no harm."""
+        with suppress(OSError, AttributeError, docker_errors.DockerException):
+            self._stream.close()
 
 
 class Engine:
@@ -92,16 +128,61 @@ class Engine:
                 containers.append(replace(one, detail=detail))
         return replace(snapshot, containers=tuple(containers))
 
-    def detail(self, container_id: ContainerId) -> Detail | None:
-        """Return what an inspection tells of a container, None when it is gone."""
+    def detail(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Detail | None:
+        """Return what an inspection tells of a container, None when it is gone. `timeout` is in seconds."""
         try:
-            with _told("inspect", container_id[:12]):
-                config = self._api.inspect_container(container_id)["HostConfig"]
+            return detail_from(self._inspected(container_id, timeout))
         except EngineError as error:
             if error.status == 404:
                 return None
             raise
-        return Detail(restart=(config.get("RestartPolicy") or {}).get("Name") or "no")
+
+    def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
+        what = f"inspect {container_id[:12]}"
+        with _told("inspect", container_id[:12], timeout):
+            # The SDK's own call has no timeout of its own.
+            response = self._api.get(self._url(f"/containers/{container_id}/json"), timeout=timeout)
+            _raise_for(response, what)
+            found: Mapping[str, Any] = response.json()
+            return found
+
+    def last_lines(self, container_id: ContainerId, count: int, hide: Collection[str] = ()) -> list[str]:
+        """Return the last lines that a container printed, stdout and stderr in their order, fit to be shown.
+
+        A line has 500 characters at most; no value of `hide` shows in it. [] when they cannot be had: not all
+        log drivers can be read, and what the lines are wanted for must not fail for them.
+        """
+        query = {"stdout": 1, "stderr": 1, "tail": count}
+        url = self._url(f"/containers/{container_id}/logs")
+        try:
+            tty = self._inspected(container_id, LOGS_TIMEOUT)["Config"]["Tty"]
+            with (
+                _told("read the log of", container_id[:12], LOGS_TIMEOUT),
+                self._api.get(url, params=query, stream=True, timeout=LOGS_TIMEOUT) as response,
+            ):
+                _raise_for(response, f"read the log of {container_id[:12]}")
+                chunks = response.iter_content(chunk_size=None)
+                return last_lines(((1, one) for one in chunks) if tty else frames(chunks), count, hide)
+        except EngineError:
+            return []
+
+    def events(self, kinds: Collection[str]) -> Events:
+        """Return what happens to containers from now on, of these kinds ("die", "health_status").
+
+        Whoever looks at a container after this returned misses next to nothing: the engine answers, and then
+        subscribes. The stream stays silent for as long as nothing happens.
+        """
+        filters = json.dumps({"type": ["container"], "event": sorted(kinds)})
+        with _told("listen to", "events"):
+            response = self._api.get(
+                self._url("/events"), params={"filters": filters}, stream=True, timeout=(CALL_TIMEOUT, None)
+            )
+            try:
+                _raise_for(response, "listen to events")
+            except EngineError:
+                response.close()
+                raise
+            return Events(response)
 
     def pull(self, image: ImageRef, login: Login | None, timeout: float) -> None:
         """Fetch an image, within `timeout` seconds."""
@@ -111,7 +192,7 @@ class Engine:
         if login is not None:
             credentials = {"username": login.username, "password": login.password}
             headers["X-Registry-Auth"] = docker_auth.encode_header(credentials).decode()
-        with _told("pull", image.familiar):
+        with _told("pull", image.familiar, timeout):
             # The SDK's own pull waits for ever; the session beneath it can be told not to.
             url = self._url("/images/create")
             with self._api.post(
@@ -147,10 +228,19 @@ class Engine:
         with _told("update", container_id[:12]):
             self._api.update_container(container_id, restart_policy={"Name": restart, "MaximumRetryCount": 0})
 
-    def stop(self, container_id: ContainerId) -> None:
-        """Stop a container within its own stop time, and then kill it."""
-        with _told("stop", container_id[:12]):
-            self._api.stop(container_id)
+    def stop(self, container_id: ContainerId, timeout: int | None = None) -> None:
+        """Stop a container within `timeout` seconds, None: within its own stop time, and then kill it."""
+        seconds = self._stop_seconds(container_id) if timeout is None else timeout
+        url = self._url(f"/containers/{container_id}/stop")
+        query = {} if timeout is None else {"t": timeout}
+        with _told("stop", container_id[:12], seconds + CALL_TIMEOUT):
+            # The SDK takes every container's own stop time for 10 seconds.
+            response = self._api.post(url, params=query, timeout=seconds + CALL_TIMEOUT)
+            _raise_for(response, f"stop {container_id[:12]}")
+
+    def _stop_seconds(self, container_id: ContainerId) -> int:
+        own = self._inspected(container_id)["Config"].get("StopTimeout")
+        return STOP_SECONDS if own is None else int(own)
 
     def start(self, container_id: ContainerId) -> None:
         """Start a container."""
@@ -196,50 +286,6 @@ def login_from_docker_config(domain: str) -> Login | None:
     return Login(folded["username"], folded["password"])
 
 
-def container_from(raw: Mapping[str, Any]) -> Container:
-    """Return a container from an element of GET /containers/json."""
-    status = str(raw.get("Status", ""))
-    # A linked container is listed under its links' names too: "/web/db".
-    names = [name[1:] for name in raw.get("Names") or [] if name.count("/") == 1]
-    exited = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
-    health = re.search(r"\((?:health: )?(starting|healthy|unhealthy)\)", status)
-    return Container(
-        container_id=ContainerId(raw["Id"]),
-        name=min(names, default=""),
-        image_id=ImageId(raw.get("ImageID", "")),
-        image=str(raw.get("Image", "")),
-        state=str(raw.get("State", "")),
-        created=int(raw.get("Created", 0)),
-        exit_code=int(exited.group(1)) if exited else None,
-        health=health.group(1) if health else "",
-        status=status,
-        labels=raw.get("Labels") or {},
-        ports=tuple(_port(port) for port in raw.get("Ports") or [] if port.get("PublicPort")),
-        mounts=tuple(
-            Mount(str(mount["Destination"]), str(mount["Name"]))
-            for mount in raw.get("Mounts") or []
-            if mount.get("Type") == "volume" and mount.get("Name")
-        ),
-    )
-
-
-def _port(raw: Mapping[str, Any]) -> Port:
-    host_ip = str(raw.get("IP") or "")
-    host_ip = str(ipaddress.ip_address(host_ip)) if host_ip else ""
-    return Port(int(raw.get("PrivatePort", 0)), int(raw["PublicPort"]), str(raw.get("Type", "tcp")), host_ip)
-
-
-def image_from(raw: Mapping[str, Any]) -> Image:
-    """Return an image from an element of GET /images/json."""
-    return Image(
-        image_id=ImageId(raw["Id"]),
-        tags=tuple(sorted(tag for tag in raw.get("RepoTags") or [] if not tag.startswith("<none>"))),
-        digests=tuple(sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))),
-        created=int(raw.get("Created", 0)),
-        size=int(raw.get("Size", 0)),
-    )
-
-
 def own_container_id(mountinfo: str) -> str:
     """Return the id of the container whose /proc/self/mountinfo this is, "" outside of one.
 
@@ -271,17 +317,22 @@ def _message(text: str) -> str:
 
 
 @contextmanager
-def _told(verb: str, subject: str) -> Iterator[None]:
-    """Turn what the SDK raises into an EngineError that says what was tried on what."""
+def _told(verb: str, subject: str, seconds: float = CALL_TIMEOUT) -> Iterator[None]:
+    """Turn what the SDK raises into an EngineError that says what was tried on what.
+
+    `seconds` is how long there may be no answer.
+    """
     try:
         yield
     except docker_errors.APIError as error:
         status = error.response.status_code if error.response is not None else None
         raise EngineError(f"{verb} {subject}", status, str(error.explanation or error)) from error
     except requests.Timeout as error:
-        raise EngineError(f"{verb} {subject}", None, f"no answer within {CALL_TIMEOUT} seconds") from error
+        raise EngineError(f"{verb} {subject}", None, f"no answer within {seconds:g} seconds") from error
     except (requests.RequestException, docker_errors.DockerException, OSError) as error:
-        raise EngineError(f"{verb} {subject}", None, _reach(error)) from error
+        # What is cut off in the middle of an answer is no requests.Timeout (urllib3's error, wrapped).
+        late = f"no answer within {seconds:g} seconds" if "timed out" in str(error) else _reach(error)
+        raise EngineError(f"{verb} {subject}", None, late) from error
 
 
 def _reach(error: Exception) -> str:
@@ -290,6 +341,8 @@ def _reach(error: Exception) -> str:
         return "there is no such socket. Is docker installed and running? systemctl status docker"
     if "PermissionError" in text or "Permission denied" in text:
         return "this user may not use it. Run dockerup as root"
+    if "Connection aborted" in text or "RemoteDisconnected" in text:
+        return "it ended while it was asked. Was docker restarted? The next run goes on"
     if "Connection refused" in text or "ConnectionRefused" in text:
         return "nothing answers there. Is docker running? systemctl status docker"
     return text

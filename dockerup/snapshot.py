@@ -14,9 +14,22 @@ ImageId = NewType("ImageId", str)
 
 @dataclass(frozen=True)
 class Detail:
-    """What only an inspection of one container tells. Asked for few: see `Plan.wanted`."""
+    """What only an inspection of one container tells. Asked for few: see `Plan.wanted`.
+
+    `restart` is its restart policy. `restarts` counts how often the engine started it again on its own.
+    `error` is why its last start failed. `health_output` is what the last probe printed, cut short.
+    `check_seconds` is the longest that its health check may take to call it unhealthy, 0 without one.
+    """
 
     restart: str
+    state: str = ""
+    exit_code: int = 0
+    restarts: int = 0
+    error: str = ""
+    out_of_memory: bool = False
+    health: str = ""
+    health_output: str = field(default="", repr=False)
+    check_seconds: int = 0
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,96 @@
+"""What the engine's answers mean: elements of its lists and inspections, as the values of a snapshot.
+
+Docker Engine API 1.41 and later (https://docs.docker.com/reference/api/engine/).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from dockerup.output import cut
+from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount
+from dockerup.spec import Port
+
+# A health check's times where they are 0 (the Healthcheck of POST /containers/create).
+CHECK_SECONDS = 30.0  # both from one probe to the next, and for one probe
+CHECK_RETRIES = 3
+_NANOSECONDS = 1_000_000_000
+
+
+def container_from(raw: Mapping[str, Any]) -> Container:
+    """Return a container from an element of GET /containers/json."""
+    status = str(raw.get("Status", ""))
+    # A linked container is listed under its links' names too: "/web/db".
+    names = [name[1:] for name in raw.get("Names") or [] if name.count("/") == 1]
+    exited = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
+    health = re.search(r"\((?:health: )?(starting|healthy|unhealthy)\)", status)
+    return Container(
+        container_id=ContainerId(raw["Id"]),
+        name=min(names, default=""),
+        image_id=ImageId(raw.get("ImageID", "")),
+        image=str(raw.get("Image", "")),
+        state=str(raw.get("State", "")),
+        created=int(raw.get("Created", 0)),
+        exit_code=int(exited.group(1)) if exited else None,
+        health=health.group(1) if health else "",
+        status=status,
+        labels=raw.get("Labels") or {},
+        ports=tuple(_port(port) for port in raw.get("Ports") or [] if port.get("PublicPort")),
+        mounts=tuple(
+            Mount(str(mount["Destination"]), str(mount["Name"]))
+            for mount in raw.get("Mounts") or []
+            if mount.get("Type") == "volume" and mount.get("Name")
+        ),
+    )
+
+
+def detail_from(raw: Mapping[str, Any]) -> Detail:
+    """Return the detail from the answer of GET /containers/{id}/json."""
+    state, health = raw["State"], raw["State"].get("Health") or {}
+    status = str(health.get("Status") or "")
+    probes = health.get("Log") or []
+    return Detail(
+        restart=(raw["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
+        state=str(state.get("Status", "")),
+        exit_code=int(state.get("ExitCode", 0)),
+        restarts=int(raw.get("RestartCount", 0)),
+        error=cut(str(state.get("Error") or "")),
+        out_of_memory=bool(state.get("OOMKilled")),
+        health="" if status == "none" else status,
+        health_output=cut(str(probes[-1].get("Output") or "")) if probes else "",
+        check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
+    )
+
+
+def _check_seconds(check: Mapping[str, Any]) -> int:
+    """Return the most seconds that a health check takes from the start to "unhealthy", 0 without one."""
+    if (check.get("Test") or ["NONE"])[0] == "NONE":
+        return 0
+    interval, timeout = (_seconds(check, key) or CHECK_SECONDS for key in ("Interval", "Timeout"))
+    retries = int(check.get("Retries") or CHECK_RETRIES)
+    return math.ceil(_seconds(check, "StartPeriod") + retries * (interval + timeout))
+
+
+def _seconds(check: Mapping[str, Any], key: str) -> float:
+    return int(check.get(key) or 0) / _NANOSECONDS
+
+
+def _port(raw: Mapping[str, Any]) -> Port:
+    host_ip = str(raw.get("IP") or "")
+    host_ip = str(ipaddress.ip_address(host_ip)) if host_ip else ""
+    return Port(int(raw.get("PrivatePort", 0)), int(raw["PublicPort"]), str(raw.get("Type", "tcp")), host_ip)
+
+
+def image_from(raw: Mapping[str, Any]) -> Image:
+    """Return an image from an element of GET /images/json."""
+    return Image(
+        image_id=ImageId(raw["Id"]),
+        tags=tuple(sorted(tag for tag in raw.get("RepoTags") or [] if not tag.startswith("<none>"))),
+        digests=tuple(sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))),
+        created=int(raw.get("Created", 0)),
+        size=int(raw.get("Size", 0)),
+    )
