@@ -1,7 +1,8 @@
-"""Writing small files so that a reader finds the old one or the new one, also after a power loss."""
+"""Small files: written so that a reader finds the old one or the new one, also after a power loss."""
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -32,11 +33,20 @@ def replace_file(path: str, raw: bytes, mode: int) -> None:
 
 
 def make_private(directory: str) -> None:
-    """Make a directory, and its parents, that only its owner can enter."""
+    """Make a directory, and its parents, that only its owner can enter. Raises OSError, also for a link."""
     os.makedirs(os.path.dirname(directory), exist_ok=True)
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    if stat.S_IMODE(os.stat(directory).st_mode) != 0o700:
+    mode = os.lstat(directory).st_mode
+    if stat.S_ISLNK(mode):
+        # What it leads to belongs to somebody else, who may need it open.
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), directory)
+    if stat.S_IMODE(mode) != 0o700:
         os.chmod(directory, 0o700)
+
+
+def open_own(path: str, flags: int) -> int:
+    """Be an `opener` of `open` that follows no link, and does not wait for the other end of a pipe."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
 
 
 def _sync_directory(directory: str) -> None:

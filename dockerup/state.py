@@ -10,15 +10,17 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dockerup.files import make_private, write_whole
+from dockerup.files import make_private, open_own, write_whole
 from dockerup.problems import DockerupError
 
+_VERSION = re.compile(r"1\.[0-9]{1,4}")
 VERSION_FOR = 3600  # seconds that the engine's API version is taken as known
 
 
@@ -80,7 +82,7 @@ class Cache:
     def read(self, name: str) -> dict[str, Any]:
         """Return a stored object, {} when there is none that can be read."""
         try:
-            with open(os.path.join(self.directory, "state", name), "rb") as file:
+            with open(os.path.join(self.directory, "state", name), "rb", opener=open_own) as file:
                 value = json.loads(file.read(1 << 20))
         except (OSError, ValueError, RecursionError):
             return {}
@@ -99,7 +101,9 @@ class Cache:
         if not isinstance(known, dict) or not isinstance(known.get("at"), (int, float)):
             return None
         fresh = 0 <= now - known["at"] < VERSION_FOR
-        return known["api"] if fresh and isinstance(known.get("api"), str) else None
+        said = known.get("api")
+        # The SDK takes any text for a version, and falls over it later.
+        return said if fresh and isinstance(said, str) and _VERSION.fullmatch(said) else None
 
     def keep_api_version(self, url: str, version: str, now: float) -> None:
         """Remember the API version of an engine."""
@@ -108,6 +112,14 @@ class Cache:
     def forget_api_version(self) -> None:
         """Have the engine asked again: it may have been upgraded."""
         self.write("engine.json", {})
+
+    def first_seen(self, digests: Collection[str], now: float) -> dict[str, float]:
+        """Return when each digest was first asked for, in seconds since the epoch; new ones: now."""
+        known = self.read("seen.json")
+        seen = {one: known[one] if isinstance(known.get(one), (int, float)) else now for one in digests}
+        if seen != known:
+            self.write("seen.json", seen)
+        return {one: min(float(when), now) for one, when in seen.items()}
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""

@@ -104,6 +104,48 @@ def test_a_directory_in_place_of_a_file_is_as_if_absent(cache: Cache) -> None:
     assert os.listdir(Path(cache.directory, "state")) == ["a.json"]
 
 
+def test_a_pipe_in_place_of_a_file_keeps_nobody_waiting(cache: Cache) -> None:
+    Path(cache.directory, "state").mkdir(parents=True)
+    os.mkfifo(Path(cache.directory, "state", "a.json"))
+    assert cache.read("a.json") == {}
+    cache.write("a.json", {"a": 1})
+    assert cache.read("a.json") == {"a": 1}
+
+
+def test_a_link_is_neither_read_nor_written_through(cache: Cache, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere.json"
+    elsewhere.write_text('{"a": 1}')
+    Path(cache.directory, "state").mkdir(parents=True)
+    Path(cache.directory, "state", "a.json").symlink_to(elsewhere)
+    assert cache.read("a.json") == {}
+    cache.write("a.json", {"a": 2})
+    assert elsewhere.read_text() == '{"a": 1}'
+    assert cache.read("a.json") == {"a": 2}
+
+
+def test_a_linked_directory_is_neither_closed_nor_written_to(cache: Cache, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o755)
+    Path(cache.directory).mkdir()
+    Path(cache.directory, "state").symlink_to(elsewhere)
+    cache.write("a.json", {"a": 1})
+    assert list(elsewhere.iterdir()) == []
+    assert stat.S_IMODE(elsewhere.stat().st_mode) == 0o755
+
+
+@given(st.binary(max_size=200))
+def test_bytes_of_any_kind_are_as_if_absent_or_an_object(
+    tmp_path_factory: pytest.TempPathFactory, raw: bytes
+) -> None:
+    cache = Cache(str(tmp_path_factory.mktemp("cache")))
+    for name in ("engine.json", "said.json"):
+        put(cache, name, raw)
+    assert isinstance(cache.read("said.json"), dict)
+    assert cache.api_version(URL, now=0.0) is None
+    assert cache.news(["one"]) == ["one"]
+    assert cache.news(["one"]) == []
+
+
 # The engine's version.
 
 
@@ -131,7 +173,11 @@ def test_a_version_can_be_forgotten(cache: Cache) -> None:
 
 @pytest.mark.parametrize(
     "known",
-    [5, [], "1.41", {}, {"api": "1.41"}, {"at": 0}, {"api": 5, "at": 0}, {"api": "1.41", "at": "now"}],
+    [
+        *(5, [], "1.41", {}),
+        *({"api": "1.41"}, {"at": 0}, {"api": 5, "at": 0}, {"api": "1.41", "at": "now"}),
+        *({"api": text, "at": 0} for text in ("", "1", "banana", "1.41/..", "1.4e1", "1.41\n", "2.0")),
+    ],
 )
 def test_a_version_in_another_form_is_not_known(cache: Cache, known: object) -> None:
     put(cache, "engine.json", json.dumps({URL: known}).encode())
