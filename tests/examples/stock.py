@@ -21,7 +21,6 @@ from tests.testbed.waiting import TestbedError
 _SYSTEM = "bookworm-stock"
 _WHEELS = "/opt/wheels"
 _SIGNALLED = "/root/signalled"
-_PIP = f"[global]\nno-index = true\nfind-links = {_WHEELS}\nretries = 0\ndisable-pip-version-check = true\n"
 _CFN_SIGNAL = f'#!/bin/sh\nprintf "%s\\n" "$@" > {_SIGNALLED}\n'
 _BUILT_FROM = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "dockerup", "cc_dockerup")
 
@@ -50,13 +49,13 @@ def add_stock_system(systems: Systems, host: Host, directory: Path) -> Stock:
     root = cache_directory() / f"{_SYSTEM}.tar"
     if not root.exists():
         raise TestbedError(f"{root} is missing: run tests/examples/stock.sh")
-    wheel = _wheel(directory)
+    wheel = make_wheel(directory)
     with contextlib.closing(host.engine.client()) as client:
         client.import_image(src=str(root), repository="boot", tag=f"{_SYSTEM}-bare")
     machine = Machine(host.engine, f"boot:{_SYSTEM}-bare")
     machine.write("/etc/cloud/cloud.cfg.d/95_test.cfg", TEST_CONFIG)
     machine.write("/etc/ssh/ssh_host_ed25519_key", "none", 0o600)
-    machine.write("/etc/pip.conf", _PIP)
+    machine.write("/etc/pip.conf", pip_conf(_WHEELS))
     machine.write(f"{_WHEELS}/{wheel.name}", wheel.read_bytes())
     machine.write("/opt/aws/bin/cfn-signal", _CFN_SIGNAL, 0o755)
     machine.commit("boot", _SYSTEM)
@@ -64,7 +63,14 @@ def add_stock_system(systems: Systems, host: Host, directory: Path) -> Stock:
     return Stock(systems)
 
 
-def _wheel(directory: Path) -> Path:
+def pip_conf(wheels: str) -> str:
+    """Return the configuration of a pip that knows the wheels of one place, a path or a URL, and no other."""
+    lines = ("no-index = true", f"find-links = {wheels}", "retries = 0", "disable-pip-version-check = true")
+    return "\n".join(("[global]", *lines, ""))
+
+
+def make_wheel(directory: Path) -> Path:
+    """Make a wheel of this tree in a directory, and return its path. Raises TestbedError."""
     source = directory / "source"
     source.mkdir()
     subprocess.run(["cp", "-r", *(str(SOURCE / name) for name in _BUILT_FROM), str(source)], check=True)

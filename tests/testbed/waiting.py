@@ -19,13 +19,18 @@ class TestbedError(Exception):
     __test__ = False  # its name begins as pytest's test classes do
 
 
-def wait_until(condition: Callable[[], object], what: str, *, seconds: float = 20.0) -> None:
-    """Return once `condition()` is true. Raises TestbedError naming `what` after `seconds`."""
+def wait_until(
+    condition: Callable[[], object], what: str, *, seconds: float = 20.0, every: float = POLL_SECONDS
+) -> None:
+    """Return once `condition()` is true, asked `every` so many seconds.
+
+    Raises TestbedError naming `what` after `seconds`.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TestbedError(f"{what}: not within {seconds:g} seconds")
-        time.sleep(POLL_SECONDS)
+        time.sleep(every)
 
 
 def free_port() -> int:
@@ -50,18 +55,27 @@ class Program:
     def pid(self) -> int:
         return self._process.pid
 
-    def wait_until_ready(self, ready: Callable[[], object], *, seconds: float = 40.0) -> None:
+    def wait_until_ready(
+        self, ready: Callable[[], object], *, seconds: float = 40.0, every: float = POLL_SECONDS
+    ) -> None:
         """Return once `ready()` is true. Raises TestbedError when the program ends or is late."""
 
         def ready_or_ended() -> bool:
             return self._process.poll() is not None or bool(ready())
 
         try:
-            wait_until(ready_or_ended, f"{self.name} is ready", seconds=seconds)
+            wait_until(ready_or_ended, f"{self.name} is ready", seconds=seconds, every=every)
         except TestbedError as late:
             raise TestbedError(f"{late}\n{self.log_end()}") from None
         if self._process.returncode is not None:
             raise TestbedError(f"{self.name} ended with {self._process.returncode}\n{self.log_end()}")
+
+    def wait_until_ended(self, *, seconds: float) -> None:
+        """Return once the program has ended by itself. Raises TestbedError when it is late."""
+        try:
+            self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise TestbedError(f"{self.name} runs on after {seconds:g} seconds\n{self.log_end()}") from None
 
     def terminate(self, *, seconds: float = 20.0) -> None:
         """Ask the program to end and wait for it; kill it when it does not within `seconds`."""
