@@ -1,6 +1,7 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
 # make test-crash   a kill at every engine call in turn, some minutes long
+# make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
 # Needs Python 3.9 or newer, git, make, and Debian or Ubuntu (other systems: install what it names).
@@ -25,17 +26,32 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-.PHONY: demo test test-crash lint bench clean
+PARTS := part-pure part-boot part-engine-1 part-engine-2
+.PHONY: demo test test-crash test-vm lint bench clean $(PARTS)
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
+# The parts wait for engines and boots most of their time: side by side, each in a namespace of its own.
+part-pure: TESTS := tests/unit tests/plan tests/examples
+part-boot: TESTS := tests/boot
+part-engine-1: TESTS := $(wildcard tests/engine/test_[a-d]*.py)
+part-engine-2: TESTS := $(filter-out $(wildcard tests/engine/test_[a-d]*.py),$(wildcard tests/engine/test_*.py))
+
 test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
-	$(PRIVATE) $(PYTEST) --ignore=tests/benchmarks tests
+	$(MAKE) --jobs=4 --output-sync=target $(PARTS)
+
+$(PARTS):
+	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
 
 test-crash: $(READY) $(HOST_READY)
 	$(PRIVATE) $(PYTEST) -m crash_all tests/engine/test_crash.py
+
+# The script installs QEMU and the like, and makes the disk, where they are missing.
+test-vm: $(READY) $(HOST_READY)
+	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/vm/image.sh
+	$(PRIVATE) $(PYTEST) -q -s tests/vm
 
 lint: $(READY)
 	$(BIN)/ruff check .
