@@ -5,136 +5,83 @@ Each step is written down only while what it brings about is not yet so.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from typing import cast
 
 from dockerup import labels
 from dockerup.decide import Decision
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Host, asides, dependents_first, entry_of
-from dockerup.images import needs_owner_tag, owner_tag
+from dockerup.image import ImageRef
+from dockerup.images import WantedImage, needs_owner_tag, owner_tag
 from dockerup.keys import Change
-from dockerup.snapshot import Container, ContainerId
+from dockerup.memory import failed_name
+from dockerup.sheet import Chain, Sheet, existing, set_restart
+from dockerup.snapshot import Container
 from dockerup.steps import (
     Cause,
     Create,
     Existing,
+    Goal,
     Keep,
-    Node,
-    Phase,
-    Plan,
+    Prove,
     Pull,
     Remove,
     Rename,
-    SetRestart,
     Signal,
     Start,
-    Step,
     Stop,
     Tag,
     Why,
 )
+from dockerup.transition import served
+from dockerup.volumes import inherited
 
-
-class Sheet:
-    """Where steps are written down in order; it numbers them and knows which ones wait for which."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.created: dict[str, int] = {}
-        self.started: dict[str, int] = {}
-        self.named: dict[str, int] = {}
-        self.wanted: set[ContainerId] = set()
-        self.notes: list[str] = []
-        self._fetched: dict[str, int] = {}
-        self._undoable: set[str] = set()
-
-    def add(self, group: str, step: Step, after: Iterable[int], phase: Phase = Phase.CONVERGE) -> int:
-        """Write a step down and return its number."""
-        number = len(self.nodes) + 1
-        self.nodes.append(Node(number, tuple(sorted(set(after))), phase, group, step))
-        return number
-
-    def once(self, key: str, group: str, step: Step, after: Iterable[int]) -> int:
-        """Write a step that several entries need down for the first of them, and return its number."""
-        if key not in self._fetched:
-            self._fetched[key] = self.add(group, step, after)
-        return self._fetched[key]
-
-    def mark_undoable(self, group: str) -> None:
-        """Say that a group has a way back."""
-        self._undoable.add(group)
-
-    def plan(self, notes: tuple[str, ...]) -> Plan:
-        """Return the plan."""
-        return Plan(tuple(self.nodes), frozenset(self._undoable), frozenset(self.wanted), notes)
+AWAITED = ", awaited"  # ends the names of groups that are a proof for the sake of dependents only
 
 
 def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     """Write down what one group needs, in the order that closes ports only from stop to start."""
     named = (sheet.named.get(decision.spec.name) for decision in group)
-    chain = _Chain(group[0].spec.name, host, sheet, tuple(number for number in named if number))
+    chain = Chain(group[0].spec.name, host, sheet, tuple(number for number in named if number))
     acting = [decision for decision in group if not decision.held]
     if any(decision.olds for decision in acting):
         sheet.mark_undoable(chain.group)
+    chain.mates = [decision.spec.name for decision in acting if _has_way_back(decision)]
     for decision in acting:
         _clear_stale(decision, chain)
+    inside = {decision.spec.name for decision in acting}
+    for decision in acting:
+        chain.wait_for(number for name, number in _gates(decision, chain) if name not in inside)
     for decision in acting:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
     for decision in eager:
+        _forget(decision, chain)
         _start(decision, chain)
+        _prove(eager, chain)
     _silence_olds(acting, chain)
     for decision in acting:
         _take_name(decision, chain)
-    for decision in acting:
-        if decision not in eager:
-            _start(decision, chain)
+    rest = [decision for decision in acting if decision not in eager]
+    _start_all(rest, inside, chain)
     for decision in reversed(acting):
         _remove_olds(decision, chain)
+        _forget(decision, chain)
     for decision in group:
-        if not chain.touched(decision.spec.name):
+        if decision.back is None and not chain.touched(decision.spec.name):
             chain.keep(Keep(decision.spec.name, decision.cause, decision.well))
 
 
-class _Chain:
-    """The steps of one group, each after the one before."""
-
-    def __init__(self, group: str, host: Host, sheet: Sheet, after: tuple[int, ...]) -> None:
-        self.group = group
-        self.host = host
-        self.sheet = sheet
-        self._last = after
-        self._entries: set[str] = set()
-
-    def add(self, step: Step, *also_after: int) -> int:
-        """Write a step down, after the one before it and others."""
-        number = self.sheet.add(self.group, step, (*self._last, *also_after))
-        self._last = (number,)
-        self._entries.add(step.entry)
-        return number
-
-    def beside(self, step: Step) -> None:
-        """Write down a step after the last one, whose failure undoes nothing and holds nothing up."""
-        self.sheet.add(f"{self.group}, beside", step, self._last)
-        self._entries.add(step.entry)
-
-    def last(self, step: Step) -> None:
-        """Write down a removal that follows when all is well; from there no way leads back."""
-        self._last = (self.sheet.add(f"{self.group}, olds", step, self._last),)
-        self._entries.add(step.entry)
-
-    def keep(self, step: Keep) -> None:
-        """Write down that nothing is done for an entry."""
-        self.sheet.add(self.group, step, ())
-
-    def touched(self, entry: str) -> bool:
-        """Tell whether a step for an entry has been written."""
-        return entry in self._entries
-
-
-def _existing(one: Container) -> Existing:
-    return Existing(one.container_id, one.name)
+def _start_all(rest: list[Decision], inside: set[str], chain: Chain) -> None:
+    """Start what has its name by now, and let it prove itself; what failed before goes, its try is made."""
+    for decision in rest:
+        if decision.starts:
+            _forget(decision, chain)
+    for decision in rest:
+        chain.wait_for(number for name, number in _gates(decision, chain) if name in inside)
+        _start(decision, chain)
+    _prove(rest, chain)
 
 
 def _stale(decision: Decision) -> list[Container]:
@@ -147,6 +94,10 @@ def _stale(decision: Decision) -> list[Container]:
     aside = [one for one in decision.olds if one.name in asides(name)]
     if not named or not aside:
         return []
+    if named[0].state == "created" and any(
+        one.container_id in labels.read_replaced(named[0].labels) for one in aside
+    ):
+        return named
     if any(one.running for one in aside) and not named[0].running:
         return named
     needed = {_moved(decision), *([_new(name)] if decision.keeper is None else [])}
@@ -174,26 +125,30 @@ def _standing(decision: Decision) -> list[Container]:
     return [one for one in decision.olds if one.container_id not in stale]
 
 
-def _clear_stale(decision: Decision, chain: _Chain) -> None:
+def _has_way_back(decision: Decision) -> bool:
+    """Tell whether any that the new container takes the place of served, or did before an interruption."""
+    before = labels.read_replaced(decision.keeper.labels) if decision.keeper is not None else {}
+    return any(
+        served(one) or (one.container_id in before and before[one.container_id].ran)
+        for one in _standing(decision)
+    )
+
+
+def _clear_stale(decision: Decision, chain: Chain) -> None:
     """First of all give the survivor its own restart policy back, while what tells of it is still there."""
     if decision.keeper is not None and (decision.starts or decision.olds):
         _set_restart(decision, decision.keeper, decision.spec.restart, chain)
     for one in _stale(decision):
         if one.running:
-            chain.add(Stop(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
-        chain.add(Remove(decision.spec.name, _existing(one), Cause(Why.LEFT_OVER)))
+            chain.add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
+        chain.add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
 
 
-def _set_restart(decision: Decision, one: Container, restart: str, chain: _Chain) -> None:
-    """Write down what gives a container a restart policy; the list does not show which one it has."""
-    if one.detail is None:
-        chain.sheet.wanted.add(one.container_id)
-    elif one.detail.restart != restart:
-        cause = _why_goes(one, decision)
-        chain.add(SetRestart(decision.spec.name, _existing(one), restart, one.detail.restart, cause))
+def _set_restart(decision: Decision, one: Container, restart: str, chain: Chain) -> None:
+    set_restart(decision.spec.name, one, restart, _why_goes(one, decision), chain)
 
 
-def _prepare(decision: Decision, chain: _Chain) -> None:
+def _prepare(decision: Decision, chain: Chain) -> None:
     """Fetch the image and create the new container, while the old one still serves."""
     ready = _fetch(decision, chain)
     if decision.keeper is not None:
@@ -207,8 +162,8 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
             entry=spec.name,
             spec=spec,
             name=_new(spec.name) if _taken(decision) else spec.name,
-            labels=_labels(decision, chain.host),
-            volumes=_inherited(decision, chain.host),
+            labels=_labels(decision, chain),
+            volumes=inherited(decision, _standing(decision), chain.host),
             bound=decision.bound,
             unless_image=newest.image_id if only_image and newest else None,
             cause=decision.cause,
@@ -218,23 +173,33 @@ def _prepare(decision: Decision, chain: _Chain) -> None:
     )
 
 
-def _fetch(decision: Decision, chain: _Chain) -> list[int]:
+def _fetch(decision: Decision, chain: Chain) -> list[int]:
     """Write down what brings an entry's image here, and return the numbers to wait for."""
     spec, image = decision.spec, decision.image
     ready: list[int] = []
+    if image.later is not None and image.later.fetch is not None:
+        _fetch_later(decision, image.later, chain)
     if image.fetch is not None and decision.keeper is None:
         why = decision.cause if decision.olds else Cause(Why.IMAGE_MISSING, image.doubt)
         pull = Pull(spec.name, image.fetch, why)
         ready.append(chain.sheet.once(f"pull {image.fetch}", f"image {image.fetch}", pull, ()))
     if image.digest:
-        ready += _own(decision, chain, ready)
+        ready += _own(decision, image, chain, ready)
     if decision.keeper is None and not spec.image.pinned and image.digest:
         ready += _move_tag(decision, chain, ready)
     return ready
 
 
-def _own(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
-    spec, image = decision.spec, decision.image
+def _fetch_later(decision: Decision, later: WantedImage, chain: Chain) -> None:
+    """Fetch an image whose time has not come, and own it, so that it is here when it has."""
+    cause = Cause(Why.FETCHED, decision.image.held)
+    pull = Pull(decision.spec.name, cast(ImageRef, later.fetch), cause)
+    number = chain.sheet.once(f"pull {later.fetch}", f"image {later.fetch}", pull, ())
+    _own(decision, later, chain, [number])
+
+
+def _own(decision: Decision, image: WantedImage, chain: Chain, ready: list[int]) -> list[int]:
+    spec = decision.spec
     tag = owner_tag(spec.name, image.digest)
     if tag in chain.host.local.by_tag:
         return []
@@ -245,7 +210,7 @@ def _own(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
     return [chain.sheet.once(f"tag {tag}", f"image {exact}", step, ready)]
 
 
-def _move_tag(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
+def _move_tag(decision: Decision, chain: Chain, ready: list[int]) -> list[int]:
     """Let the local tag mean the image that the change is made to."""
     spec, image = decision.spec, decision.image
     tagged = chain.host.local.by_tag.get(spec.image.familiar)
@@ -257,8 +222,8 @@ def _move_tag(decision: Decision, chain: _Chain, ready: list[int]) -> list[int]:
     return [chain.sheet.once(f"tag {spec.image.familiar}", f"image {exact}", step, ready)]
 
 
-def _labels(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
-    spec = decision.spec
+def _labels(decision: Decision, chain: Chain) -> tuple[tuple[str, str], ...]:
+    spec, host = decision.spec, chain.host
     family = host.families.get(spec.name, ())
     generation = 1 + max((labels.generation(one.labels) for one in family), default=0)
     found = {
@@ -271,70 +236,46 @@ def _labels(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
     }
     if decision.image.digest:
         found[labels.DIGEST] = decision.image.digest
-    if decision.olds:
-        found[labels.REPLACES] = json.dumps([one.container_id for one in _standing(decision)])
+    if spec.depends_on:
+        found[labels.AFTER] = labels.write_list(spec.depends_on)
+    if _standing(decision):
+        found |= _replaced_labels(decision, chain)
     return tuple(sorted(found.items()))
 
 
-def _inherited(decision: Decision, host: Host) -> tuple[tuple[str, str], ...]:
-    """Return the predecessor's anonymous volumes, by path: without them an update would empty a database.
-
-    Not those that it shares with a container it takes volumes from, nor those at paths that the entry has
-    something else for now, nor those that the old definition asked for and the new one does not.
-    """
-    family = [one for one in _standing(decision) if entry_of(one) == decision.spec.name]
-    if not family:
-        return ()
-    old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
-    shared = {
-        mount.volume
-        for name in decision.spec.volumes_from
-        for one in host.families.get(name, ())
-        for mount in one.mounts
+def _replaced_labels(decision: Decision, chain: Chain) -> dict[str, str]:
+    """Return the labels that tell the way back, and what failed if that has to be gone."""
+    before: dict[str, labels.Before] = {}
+    for one in _standing(decision):
+        if one.detail is None:
+            chain.sheet.wanted.add(one.container_id)
+        restart = one.detail.restart if one.detail else ""
+        before[one.container_id] = labels.Before(restart, one.state in {"running", "paused"})
+    memories = (chain.host.memories.get(name) for name in chain.mates)
+    tries = [labels.number(one.one.labels, labels.ATTEMPT) for one in memories if one and not one.stale]
+    asked = decision.spec.name in chain.host.policy.retry
+    found = {
+        labels.REPLACES: labels.write_replaced(before),
+        labels.CAUSE: decision.cause.why.name,
+        labels.ATTEMPT: str(1 if asked else 1 + max(tries, default=0)),
     }
-    now = {
-        one["containerPath"]: one for one in decision.spec.definition.get("volumes", ()) if "from" not in one
-    }
-    dropped = _anonymous_paths(old) - now.keys()
-    own = _own_paths(old, decision.spec.volumes_from, host)
-    return tuple(
-        (mount.path, mount.volume)
-        for mount in sorted(old.mounts, key=lambda mount: mount.path)
-        if mount.anonymous and mount.volume not in shared and (own is None or mount.path in own)
-        if mount.path not in dropped and "hostPath" not in now.get(mount.path, {})
-    )
+    if len(chain.mates) > 1:
+        found[labels.GROUP] = labels.write_list(chain.mates)
+    return found
 
 
-def _own_paths(old: Container, sharers: Iterable[str], host: Host) -> set[str] | None:
-    """Return the paths of the volumes that are surely a container's own, None when all may be.
-
-    Where a container that it had volumes from is gone, the list cannot tell whose the others were.
-    """
-    ids = labels.read_map(old.labels, labels.BOUND)
-    there = {one.container_id for one in host.observed.containers}
-    gone = any(name in ids and ids[name] not in there for name in sharers)
-    return _anonymous_paths(old) if gone else None
-
-
-def _anonymous_paths(old: Container) -> set[str]:
-    """Return the paths at which a container's own definition asked for anonymous volumes."""
-    try:
-        volumes = json.loads(old.labels.get(labels.DEFINITION, "{}"))["definition"].get("volumes", [])
-        return {one["containerPath"] for one in volumes if "from" not in one and "hostPath" not in one}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
-
-
-def _start_first(decision: Decision, chain: _Chain) -> bool:
+def _start_first(decision: Decision, chain: Chain) -> bool:
     """Tell whether the new container of an eager entry can run beside the old one."""
-    if not (decision.spec.eager and decision.starts and any(one.running for one in _standing(decision))):
+    if not (
+        decision.spec.update.eager and decision.starts and any(one.running for one in _standing(decision))
+    ):
         return False
     ports = [port.host_port for port in decision.spec.ports if port.host_port]
     if ports:
         reason = f"host port {ports[0]} can be held once only"
     elif decision.spec.network == "host":
         reason = "both would use the host's network"
-    elif _inherited(decision, chain.host):
+    elif inherited(decision, _standing(decision), chain.host):
         reason = "both would write to the same anonymous volume"
     else:
         return True
@@ -342,7 +283,7 @@ def _start_first(decision: Decision, chain: _Chain) -> bool:
     return False
 
 
-def _silence_olds(acting: list[Decision], chain: _Chain) -> None:
+def _silence_olds(acting: list[Decision], chain: Chain) -> None:
     """Stop what is replaced, so that the engine does not bring it back after a reboot.
 
     What holds on to another stops before it, so that the way back starts it after it.
@@ -353,10 +294,11 @@ def _silence_olds(acting: list[Decision], chain: _Chain) -> None:
         decision = owner[old.container_id]
         _set_restart(decision, old, "no", chain)
         if old.running:
-            chain.add(Stop(decision.spec.name, _existing(old), _why_goes(old, decision)))
+            timeout = decision.spec.update.stop_timeout
+            chain.add(Stop(decision.spec.name, existing(old), timeout, _why_goes(old, decision)))
 
 
-def _remove_olds(decision: Decision, chain: _Chain) -> None:
+def _remove_olds(decision: Decision, chain: Chain) -> None:
     name = decision.spec.name
     for old in _standing(decision):
         called = _moved(decision) if old.name == name else old.name
@@ -369,7 +311,7 @@ def _why_goes(old: Container, decision: Decision) -> Cause:
     return Cause(Why.IN_THE_WAY, f"nobody lists it, and {decision.spec.name} needs its name or host port")
 
 
-def _take_name(decision: Decision, chain: _Chain) -> None:
+def _take_name(decision: Decision, chain: Chain) -> None:
     """Give the new container the entry's name."""
     name, keeper = decision.spec.name, decision.keeper
     if keeper is not None and keeper.name == name:
@@ -377,19 +319,87 @@ def _take_name(decision: Decision, chain: _Chain) -> None:
     for old in _standing(decision):
         if old.name == name:
             cause = _why_goes(old, decision)
-            chain.add(Rename(name, _existing(old), name, _moved(decision), cause))
+            chain.add(Rename(name, existing(old), name, _moved(decision), cause))
     if keeper is not None or _taken(decision):
         was = keeper.name if keeper is not None else _new(name)
         chain.add(Rename(name, decision.target, was, name, decision.cause))
 
 
-def _start(decision: Decision, chain: _Chain) -> None:
+def _gates(decision: Decision, chain: Chain) -> Iterator[tuple[str, int]]:
+    """Give the steps that an entry's start has to wait for, by the dependency that each is of."""
+    if not decision.starts:
+        return
+    for name, condition in decision.spec.depends_on.items():
+        number = _gate(name, condition, chain)
+        if number is not None:
+            yield name, number
+
+
+def _gate(name: str, condition: str, chain: Chain) -> int | None:
+    sheet, other = chain.sheet, chain.sheet.decisions.get(name)
+    if condition == "START" or other is None:
+        return sheet.started.get(name)
+    if (name, condition) not in sheet.reached and _has_to_reach(other, condition):
+        goal = Goal.ENDED if condition == "COMPLETE" else Goal.PROVEN
+        before = (sheet.started[name],) if name in sheet.started else ()
+        step = _proof(other, goal, "", Cause(Why.DEPENDED_ON), chain.host)
+        sheet.reached[name, condition] = sheet.add(f"{name}{AWAITED}", step, before)
+    return sheet.reached.get((name, condition))
+
+
+def _has_to_reach(other: Decision, condition: str) -> bool:
+    """Tell whether a dependency is not yet seen to be what its dependents wait for."""
+    one = other.keeper
+    if one is None or other.starts:
+        return True
+    if condition == "HEALTHY":
+        return one.health == "starting"
+    return one.running
+
+
+def _proof(decision: Decision, goal: Goal, failed: str, cause: Cause, host: Host) -> Prove:
+    spec = decision.spec
+    return Prove(
+        entry=spec.name,
+        target=decision.target,
+        goal=goal,
+        stretch=spec.update.prove_seconds,
+        within=spec.health_timeout(host.policy.health_timeout),
+        job=spec.restart == "no",
+        checked=spec.checked,
+        failed_name=failed,
+        cause=cause,
+    )
+
+
+def _prove(decisions: Iterable[Decision], chain: Chain) -> None:
+    """Let what takes another's place prove itself before that goes."""
+    due = [one for one in decisions if _has_way_back(one) and one.spec.update.rollback]
+    steps = [_proof(one, Goal.PROVEN, failed_name(one.spec.name), one.cause, chain.host) for one in due]
+    for decision, number in zip(due, chain.together(steps)):
+        for condition in ("HEALTHY", "SUCCESS"):
+            chain.sheet.reached[decision.spec.name, condition] = number
+
+
+def _forget(decision: Decision, chain: Chain) -> None:
+    """Remove the failed container that is of no use any more, once."""
+    one = decision.forget
+    if one is None or one.container_id in chain.forgotten:
+        return
+    chain.forgotten.add(one.container_id)
+    if one.running:
+        chain.add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
+    chain.add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
+
+
+def _start(decision: Decision, chain: Chain) -> None:
     if not decision.starts:
         return
     spec, keeper = decision.spec, decision.keeper
+    failed = failed_name(spec.name) if _has_way_back(decision) else ""
     before = [chain.sheet.started[name] for name in spec.bound_to if name in chain.sheet.started]
     paused = keeper is not None and keeper.state == "paused"
-    number = chain.add(Start(spec.name, decision.target, paused, decision.cause), *before)
+    number = chain.add(Start(spec.name, decision.target, paused, failed, decision.cause), *before)
     chain.sheet.started[spec.name] = number
     for name, signal in spec.signals.items():
         chain.beside(Signal(spec.name, name, signal, Cause(Why.SIGNAL)))

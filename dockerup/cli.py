@@ -8,17 +8,19 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from dockerup import __version__
-from dockerup.problems import DockerupError, InvalidInputError
+from dockerup.problems import DockerupError, InvalidInputError, instead
 from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
 
 if TYPE_CHECKING:
     from dockerup.configuration import Configuration
+    from dockerup.reconcile import Run
     from dockerup.report import Report
     from dockerup.state import Cache
 
@@ -75,7 +77,10 @@ def _parser() -> argparse.ArgumentParser:
         config=None,
         cache=DEFAULT_CACHE,
         files=[],
+        retry=[],
         timeout=600,
+        name=None,
+        since=None,
         **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
     )
     commands = parser.add_subparsers(metavar="COMMAND", dest="command_given")
@@ -83,6 +88,7 @@ def _parser() -> argparse.ArgumentParser:
         ("apply", "converge this host (what no command means); silent when nothing changed"),
         ("plan", "what apply would do and why, field by field; changes nothing"),
         ("status", "a table: each listed container, how it is, and what is wrong with it"),
+        ("history", "what runs changed on this host, when and why, and how long it was down; newest last"),
         ("validate", "check configuration and user-data files, without an engine"),
         ("schema", "print the JSON Schema of the containers block"),
         ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
@@ -91,6 +97,11 @@ def _parser() -> argparse.ArgumentParser:
             name, help=text, description=text, parents=[_shared()], allow_abbrev=False
         )
         command.set_defaults(command=name)
+        if name == "apply":
+            again = "try NAME again now, though it failed or ended"
+            command.add_argument(
+                "--retry", action="append", metavar="NAME", default=argparse.SUPPRESS, help=again
+            )
         if name == "plan":
             command.add_argument(
                 "--detailed-exitcode", action="store_true", help="exit 0: nothing to do, 2: changes, 1: error"
@@ -98,6 +109,11 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
             command.add_argument("--timeout", type=int, metavar="SECONDS", help="how long --wait waits (600)")
+        if name == "history":
+            command.add_argument("name", nargs="?", metavar="NAME", help="of this container only")
+            command.add_argument(
+                "--since", metavar="WHEN", help="so long ago (90m, 12h, 7d, 2w) or a date in UTC (2026-05-31)"
+            )
         if name == "setup":
             _add_setup(command)
         if name == "validate":
@@ -186,6 +202,18 @@ def _apply(options: argparse.Namespace) -> int:
     return stop.exit_code or code
 
 
+def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: _Stopper) -> Run:
+    """Return the run that was asked for. Raises DockerupError for a name to retry that nobody lists."""
+    from dockerup.reconcile import Run
+
+    retry, options.retry = options.retry, []  # with --server the first run alone tries again
+    names = {spec.name for spec in configuration.desired().specs} if retry else set[str]()
+    for name in sorted({*retry} - names):
+        what = f"--retry {name}: no container of that name is listed"
+        raise DockerupError(f"{what}. {instead(name, names)}")
+    return Run(cache, os.environ, stop=stop.asked, retry=frozenset(retry))
+
+
 def _again(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
     """Run once more with what is written now; settings that cannot be used leave the last good ones."""
     try:
@@ -197,14 +225,14 @@ def _again(configuration: Configuration, options: argparse.Namespace, stop: _Sto
 
 def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
     from dockerup.connection import engine_url
-    from dockerup.reconcile import Run, reconcile
+    from dockerup.reconcile import reconcile
     from dockerup.state import BusyError, Cache, lock_path, locked
 
     cache = Cache(options.cache)
     path = lock_path(engine_url(configuration.settings, os.environ), os.environ, os.getuid())
     try:
         with locked(path), stop.deadline(STUCK_AFTER):
-            report = reconcile(configuration, Run(cache, os.environ, stop=stop.asked))
+            report = reconcile(configuration, _run_of(options, configuration, cache, stop))
             return _say(report, options, cache)
     except BusyError as busy:
         stuck = [f"dockerup: process {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
@@ -267,6 +295,26 @@ def _status(options: argparse.Namespace) -> int:
     return report.exit_code
 
 
+def _history(options: argparse.Namespace) -> int:
+    from dockerup import history
+
+    begin = 0.0 if options.since is None else history.since(options.since, time.time())
+    found = [
+        entry
+        for entry in history.read(options.cache)
+        if entry.time >= begin and options.name in {None, entry.container}
+    ]
+    if options.json:
+        for entry in found:
+            print(history.as_json(entry))
+    elif found:
+        print(history.table(found))
+    else:
+        which = f" of {options.name}" * bool(options.name) + f" since {options.since}" * bool(options.since)
+        print(f"No changes{which} are in the history in {options.cache}.")
+    return 0
+
+
 def _setup(options: argparse.Namespace) -> int:
     from dockerup import host_files, host_setup
 
@@ -315,6 +363,7 @@ _COMMANDS = {
     "status": _status,
     "validate": _validate,
     "schema": _schema,
+    "history": _history,
     "setup": _setup,
 }
 

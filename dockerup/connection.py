@@ -7,6 +7,8 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Event
+from typing import Callable
 
 from dockerup.desired import Desired
 from dockerup.engine import Engine, EngineError, login_from_docker_config, own_container_id
@@ -15,6 +17,8 @@ from dockerup.registry import Login, check
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.state import Cache
+from dockerup.steps import Prove
+from dockerup.watch import Watch
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 
@@ -30,6 +34,7 @@ class Connection:
 
     engine: Engine
     settings: Settings
+    watch: Watch
 
     def observe(self, desired: Desired) -> Snapshot:
         """Return the host as it is."""
@@ -45,6 +50,15 @@ class Connection:
         if not refs:
             return {}
         return check(refs, concurrency=self.settings.concurrency, login_for=self.login_for)
+
+    def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
+        """Return what waits for containers of the listed entries; their env values show in no message."""
+        env = {spec.name: tuple(spec.definition.get("env", {}).values()) for spec in desired.specs}
+
+        def prove(container_id: ContainerId, step: Prove, stop: Event) -> bool:
+            return self.watch.prove(container_id, step, stop, env.get(step.entry, ()))
+
+        return prove
 
     def pull(self, image: ImageRef) -> None:
         """Fetch an image."""
@@ -66,9 +80,11 @@ def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Ite
         engine = Engine(url, environ, known)
         if known is None:
             cache.keep_api_version(url, engine.api_version, now)
+        watch = Watch(engine)
         try:
-            yield Connection(engine, settings)
+            yield Connection(engine, settings, watch)
         finally:
+            watch.close()
             engine.close()
     except EngineError:
         cache.forget_api_version()

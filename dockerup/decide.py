@@ -16,19 +16,23 @@ from dockerup.definition import (
     differences,
 )
 from dockerup.host import DEPENDED_ON, Host, asides, entry_of, managed, protection, stays
-from dockerup.images import WantedImage, wanted_image
+from dockerup.images import WantedImage
 from dockerup.keys import Change
+from dockerup.later import image_now, utc
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Created, Existing, Target, Why
+from dockerup.transition import Transition
 
 
 @dataclass(frozen=True)
 class Decision:
     """What an entry needs.
 
-    `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those that
-    it takes the place of. `held` says that nothing can be done now, `well` that this is how it should be.
+    `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those
+    that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
+    nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
+    `forget`: the failed container that is of no use any more.
     """
 
     spec: ContainerSpec
@@ -37,8 +41,11 @@ class Decision:
     keeper: Container | None = None
     olds: tuple[Container, ...] = ()
     bound: tuple[tuple[str, Target], ...] = ()
+    again: bool = False
     held: bool = False
     well: bool = True
+    back: Transition | None = None
+    forget: Container | None = None
 
     @property
     def target(self) -> Target:
@@ -50,7 +57,7 @@ class Decision:
     @property
     def starts(self) -> bool:
         """Whether the entry's container has yet to be started."""
-        return not self.held and (self.keeper is None or not settled(self.keeper, self.spec))
+        return not self.held and (self.keeper is None or self.again or not settled(self.keeper, self.spec))
 
     @property
     def disturbs(self) -> bool:
@@ -73,13 +80,17 @@ def failed(one: Container, spec: ContainerSpec) -> bool:
     return one.state == "exited" and one.exit_code not in {0, None} and spec.restart == "no"
 
 
-def decide_all(host: Host) -> dict[str, Decision]:
-    """Return the decision on each entry, in the order of their dependencies."""
+def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) -> dict[str, Decision]:
+    """Return the decision on each entry, in the order of their dependencies.
+
+    `open_ones` are the replacements that are not concluded, by entry.
+    """
+    open_ones = open_ones or {}
     blocked: dict[str, Cause] = {}
     while True:
         decisions: dict[str, Decision] = {}
         for spec in host.desired.specs:
-            decisions[spec.name] = _decide(spec, host, decisions, blocked)
+            decisions[spec.name] = _decide(spec, host, decisions, blocked, open_ones)
         newly = _blocked_by_others(decisions, host)
         if newly.keys() <= blocked.keys():
             return _each_old_once(decisions)
@@ -87,16 +98,115 @@ def decide_all(host: Host) -> dict[str, Decision]:
 
 
 def _decide(
-    spec: ContainerSpec, host: Host, made: Mapping[str, Decision], blocked: Mapping[str, Cause]
+    spec: ContainerSpec,
+    host: Host,
+    made: Mapping[str, Decision],
+    blocked: Mapping[str, Cause],
+    open_ones: Mapping[str, Transition],
 ) -> Decision:
-    image = wanted_image(spec, host.local, host.answers)
-    family = host.families.get(spec.name, ())
+    opened = open_ones.get(spec.name)
+    image = image_now(spec, host)
+    memory = host.memories.get(spec.name)
+    family = tuple(one for one in host.families.get(spec.name, ()) if memory is None or one is not memory.one)
     bound, missing = _bindings(spec, host, made)
     keeper = _keeper(spec, family, image, host, made, bound)
+    leans = _leans_on(family, open_ones)
+    if opened is None and leans:
+        return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
+    if opened is not None and spec.name not in blocked:
+        back = _goes_back(spec, opened, keeper)
+        if back:
+            return Decision(
+                spec, Cause(Why.WAY_BACK, back), image, opened.last, held=True, well=False, back=opened
+            )
+        keeper = opened.new if opened.new.state != "created" else keeper
+    decision = _decide_on(spec, host, made, blocked, (image, family, bound, missing, keeper))
+    return replace(decision, forget=_forgotten(decision, host))
+
+
+def _leans_on(family: tuple[Container, ...], open_ones: Mapping[str, Transition]) -> str:
+    """Return the entry that goes back to a container which holds on to one of these, "" when none does."""
+    ids = {one.container_id for one in family}
+    for name, opened in open_ones.items():
+        if opened.reason and any(
+            not old.running and ids & {*labels.read_map(old.labels, labels.BOUND).values()}
+            for old in opened.olds
+        ):
+            return name
+    return ""
+
+
+def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None) -> str:
+    """Return why an open replacement goes back, "" when it goes on."""
+    if opened.reason or keeper is opened.new or opened.new.running or settled(opened.new, spec):
+        return opened.reason
+    # It stands still, and is not what is listed any more: what was proven comes first.
+    stopped = opened.last is not None and not opened.last.running
+    return "what is listed changed meanwhile" if stopped else ""
+
+
+def _forgotten(decision: Decision, host: Host) -> Container | None:
+    """Return the failed container of an entry, if it is of no use any more."""
+    memory = host.memories.get(decision.spec.name)
+    if memory is None or protection(memory.one, host) or decision.held:
+        return None
+    tried = decision.keeper is None
+    keeper = decision.keeper
+    made_it = keeper is not None and keeper.running and not decision.image.held and memory.one is not keeper
+    return (
+        memory.one
+        if memory.stale or tried or (made_it and decision.cause.why is not Why.FAILED_BEFORE)
+        else None
+    )
+
+
+def _remembered(
+    spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, host: Host
+) -> Decision | None:
+    """Return the decision on an entry that failed as it is listed: what served before serves on."""
+    memory = host.memory(spec.name)
+    replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
+    fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
+    if memory is None:
+        return None
+    cause = Cause(
+        Why.FAILED_BEFORE,
+        f"it is tried again after {utc(memory.until)}, or by: dockerup apply --retry {spec.name}",
+    )
+    if not fit:
+        others = [one for one in host.observed.containers if one.container_id in replaced and one.running]
+        return Decision(spec, cause, image, others[0], held=True) if others else None
+    keeper = max(fit, key=_newest)
+    was = replaced[keeper.container_id]
+    ended = not keeper.running and (not was.ran or (was.restart == "on-failure" and keeper.exit_code == 0))
+    held = ended or was.restart == "no"
+    return Decision(spec, cause, image, keeper, () if held else _rivals(family, keeper, host), held=held)
+
+
+def _decide_on(
+    spec: ContainerSpec,
+    host: Host,
+    made: Mapping[str, Decision],
+    blocked: Mapping[str, Cause],
+    found: tuple[
+        WantedImage,
+        tuple[Container, ...],
+        tuple[tuple[str, Target], ...],
+        Cause | None,
+        Container | None,
+    ],
+) -> Decision:
+    image, family, bound, missing, keeper = found
+    waits = waits_for(spec, host, made)
     if keeper is None:
         hold = _hold(spec, family, host) or missing or blocked.get(spec.name)
         if hold is not None:
             return _held(spec, family, image, hold)
+        remembered = _remembered(spec, family, image, host)
+        if remembered is not None:
+            return remembered
+        if waits is not None:
+            return _held(spec, family, image, waits)
         olds = (*_rivals(family, None, host), *_in_the_way(spec, host))
         return Decision(spec, _why_new(spec, family, image, host, bound), image, None, _unique(olds), bound)
     olds = _unique(
@@ -108,15 +218,45 @@ def _decide(
         return _held(spec, (keeper,), image, missing)
     if keeper.state in {"running", "restarting"}:
         return _running(spec, image, keeper, olds, bound)
-    if settled(keeper, spec):
+    again = spec.name in host.policy.retry
+    if settled(keeper, spec) and not again:
         why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
         cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
         return Decision(spec, cause, image, keeper, olds, bound, well=why is Why.COMPLETE)
-    hold = missing or blocked.get(spec.name)
+    hold = missing or blocked.get(spec.name) or waits
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
     olds = _unique((*olds, *_in_the_way(spec, host)))
-    return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound)
+    return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound, again)
+
+
+def waits_for(spec: ContainerSpec, host: Host, made: Mapping[str, Decision]) -> Cause | None:
+    """Return which dependency keeps an entry from being started, None when none does.
+
+    One that is about to be started, or to get well, keeps nobody: what waits for it comes after that.
+    """
+    for name, condition in spec.depends_on.items():
+        decision = made.get(name)
+        if decision is None:
+            if not host.desired.broken or not host.families.get(spec.name):
+                return Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
+            continue
+        reason = _unfit(decision, condition)
+        if reason:
+            return Cause(Why.HELD_BACK, f"waits for {name}: {reason}")
+    return None
+
+
+def _unfit(decision: Decision, condition: str) -> str:
+    """Return why a dependency is not what its dependents wait for, "" when it is, or is about to be."""
+    one, spec = decision.keeper, decision.spec
+    if decision.cause.why in {Why.FAILED_BEFORE, Why.WAY_BACK} or (decision.held and not decision.well):
+        return str(decision.cause)
+    if one is None or decision.starts or condition == "START":
+        return ""
+    if condition in {"COMPLETE", "SUCCESS"}:
+        return str(decision.cause) if condition == "SUCCESS" and failed(one, spec) else ""
+    return str(decision.cause) if not decision.well else ""
 
 
 def _running(
@@ -127,7 +267,7 @@ def _running(
     bound: tuple[tuple[str, Target], ...],
 ) -> Decision:
     doubt = f"whether there is a newer image is unknown: {image.doubt}" if image.doubt else ""
-    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, doubt)
+    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, image.held or doubt)
     if not olds and keeper.name != spec.name:
         cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
     if keeper.health == "unhealthy":

@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Callable, Protocol
 
@@ -27,6 +27,7 @@ from dockerup.steps import (
     Node,
     Phase,
     Plan,
+    Prove,
     Pull,
     Remove,
     RemoveImage,
@@ -43,6 +44,7 @@ from dockerup.steps import (
 LOG = logging.getLogger(__name__)
 
 
+Prover = Callable[[ContainerId, Prove, Event], bool]
 Stage = Callable[[str], AbstractContextManager[None]]
 
 
@@ -58,7 +60,7 @@ class Verbs(Protocol):
     def tag(self, source: str, tag: str) -> None: ...
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
     def set_restart(self, container_id: ContainerId, restart: str) -> None: ...
-    def stop(self, container_id: ContainerId) -> None: ...
+    def stop(self, container_id: ContainerId, timeout: int | None = None) -> None: ...
     def start(self, container_id: ContainerId) -> None: ...
     def unpause(self, container_id: ContainerId) -> None: ...
     def rename(self, container_id: ContainerId, name: str) -> None: ...
@@ -80,12 +82,23 @@ class Outcome(enum.Enum):
 
 @dataclass(frozen=True)
 class Result:
-    """What became of one node of the plan; `text` is the error, `seconds` how long it took."""
+    """What became of one node of the plan; `text` is the error.
+
+    `began` is in seconds of the monotonic clock, `seconds` how long it took, `undone` when it was taken back.
+    """
 
     node: Node
     outcome: Outcome = Outcome.NOT_RUN
     text: str = ""
+    began: float = 0.0
     seconds: float = 0.0
+    undone: float = 0.0
+
+    @property
+    def asks_for_a_way_back(self) -> bool:
+        """Whether what took another's place failed: the next plan has the way back."""
+        named = isinstance(self.node.step, (Start, Prove)) and self.node.step.failed_name
+        return self.outcome is Outcome.FAILED and bool(named)
 
 
 class _RefusedError(Exception):
@@ -96,20 +109,22 @@ def execute(
     plan: Plan,
     engine: Verbs,
     pull: Callable[[ImageRef], None],
+    prove: Prover,
     concurrency: int,
     stop: Event,
     stage: Stage = no_stage,
 ) -> tuple[Result, ...]:
     """Carry a plan out on an engine, and return what became of each node, in the plan's order.
 
-    Up to `concurrency` steps are done at once. `pull` fetches an image. `stop` set means: begin nothing new
-    (a signal, or a run that took too long). `stage` is entered for as long as something is pulled, and for
-    the whole as "start".
+    Up to `concurrency` steps are done at once, and any number of waits. `pull` fetches an image. `prove`
+    waits for a container, as `Watch.prove` does. `stop` set means: begin nothing new (a signal, or a run
+    that took too long). `stage` is entered for as long as something is pulled, and for the whole as
+    "start".
     """
     with stage("start"), ExitStack() as pulling:
         if any(isinstance(node.step, Pull) for node in plan.nodes):
             pulling.enter_context(stage("pull"))
-        return _Execution(plan, engine, pull, concurrency, stop, pulling).run()
+        return _Execution(plan, engine, pull, prove, concurrency, stop, pulling).run()
 
 
 class _Execution:
@@ -120,6 +135,7 @@ class _Execution:
         plan: Plan,
         engine: Verbs,
         pull: Callable[[ImageRef], None],
+        prove: Prover,
         concurrency: int,
         stop: Event,
         pulling: ExitStack,
@@ -127,6 +143,7 @@ class _Execution:
         self._plan = plan
         self._engine = engine
         self._pull = pull
+        self._prove = prove
         self._concurrency = concurrency
         self._stop = stop
         self._pulling = pulling
@@ -135,19 +152,21 @@ class _Execution:
         self._results = {node.number: Result(node) for node in plan.nodes}
 
     def run(self) -> tuple[Result, ...]:
-        with ThreadPoolExecutor(max_workers=self._concurrency) as pool:
+        waits = sum(isinstance(node.step, Prove) for node in self._plan.nodes)
+        with ThreadPoolExecutor(self._concurrency) as pool, ThreadPoolExecutor(max(1, waits)) as waiting:
             for phase in Phase:
-                self._run_phase(phase, pool)
+                self._run_phase(phase, pool, waiting)
                 self._take_back_tags()
         return tuple(self._results.values())
 
-    def _run_phase(self, phase: Phase, pool: ThreadPoolExecutor) -> None:
+    def _run_phase(self, phase: Phase, pool: ThreadPoolExecutor, waiting: ThreadPoolExecutor) -> None:
         pending = {node.number: node for node in self._plan.changes if node.phase is phase}
         running: dict[Future[Result], Node] = {}
         while True:
             for node in self._ready(pending.values()):
                 del pending[node.number]
-                running[pool.submit(self._attempt, node)] = node
+                where = waiting if isinstance(node.step, Prove) else pool
+                running[where.submit(self._attempt, node)] = node
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -168,6 +187,8 @@ class _Execution:
         """
         if node.phase is Phase.CONVERGE and isinstance(node.step, (Signal, Remove)):
             return False
+        if node.group in self._plan.urgent:
+            return False
         return node.group not in self._plan.undoable or not self._done_in(node.group)
 
     def _done_in(self, group: str) -> list[Result]:
@@ -179,26 +200,40 @@ class _Execution:
         if self._stop.is_set() and self._may_wait(node):
             return Result(node)  # it stood in the queue
         began = time.monotonic()
+        outcome, text = self._tried(node.step)
+        if outcome is Outcome.DONE:
+            LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
+        return Result(node, outcome, text, began, time.monotonic() - began)
+
+    def _tried(self, step: Step) -> tuple[Outcome, str]:
         try:
-            self._do(node.step)
+            return (Outcome.DONE if self._do(step) else Outcome.NOT_RUN), ""
         except _RefusedError as refused:
-            return Result(node, Outcome.REFUSED, str(refused), time.monotonic() - began)
+            return Outcome.REFUSED, str(refused)
         except DockerupError as error:
-            return Result(node, Outcome.FAILED, str(error), time.monotonic() - began)
+            return Outcome.FAILED, str(error)
         except Exception as fault:
             # A fault of dockerup's own in one step must not leave the others' replacements half done.
-            LOG.exception("%s: %s", node.step.entry, node.step)
-            return Result(node, Outcome.FAILED, f"a fault in dockerup: {fault!r}", time.monotonic() - began)
-        LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
-        return Result(node, Outcome.DONE, "", time.monotonic() - began)
+            LOG.exception("%s: %s", step.entry, step)
+            return Outcome.FAILED, f"a fault in dockerup: {fault!r}"
 
     def _settle(self, node: Node, result: Result) -> None:
         self._results[node.number] = result
         self._to_pull.discard(node.number)
         if not self._to_pull:
             self._pulling.close()
-        if result.outcome in {Outcome.FAILED, Outcome.REFUSED} and node.group in self._plan.undoable:
+        if result.asks_for_a_way_back:
+            self._set_aside(node.step)
+        elif result.outcome in {Outcome.FAILED, Outcome.REFUSED} and node.group in self._plan.undoable:
             self._undo(node.group)
+
+    def _set_aside(self, step: Step) -> None:
+        """Give what failed its name, which tells so to every later plan; those lead back."""
+        if isinstance(step, (Start, Prove)):
+            try:
+                self._engine.rename(self._id(step.target), step.failed_name)
+            except DockerupError as error:
+                LOG.info("%s: not set aside: %s", step.entry, error)
 
     def _undo(self, group: str) -> None:
         """Take back what a group did, last step first; go on where one cannot be: most is then as before."""
@@ -211,8 +246,8 @@ class _Execution:
             self._take_back(step)
         except DockerupError as error:
             LOG.info("%s: %s could not be undone: %s", step.entry, step, error)
-            return Result(result.node, Outcome.UNDO_FAILED, str(error))
-        return Result(result.node, Outcome.UNDONE)
+            return replace(result, outcome=Outcome.UNDO_FAILED, text=str(error))
+        return replace(result, outcome=Outcome.UNDONE, undone=time.monotonic())
 
     def _take_back_tags(self) -> None:
         """Let a tag mean again what it did, when no container was made from what it means now.
@@ -223,12 +258,20 @@ class _Execution:
             step = result.node.step
             if not isinstance(step, Tag) or step.previous is None or result.outcome is not Outcome.DONE:
                 continue
+            if result.node.group in self._plan.urgent:
+                continue  # a way back is final: it let the tag mean again what it did
             waiting = (one for one in self._results.values() if number in one.node.after)
             if all(one.outcome is not Outcome.DONE for one in waiting):
                 self._results[number] = self._undone(result)
 
-    def _do(self, step: Step) -> None:
-        """Make the one engine call of a step."""
+    def _do(self, step: Step) -> bool:
+        """Make the one engine call of a step. Returns False for a wait of which the end is not known yet."""
+        if isinstance(step, Prove):
+            return self._prove(self._id(step.target), step, self._stop)
+        self._call(step)
+        return True
+
+    def _call(self, step: Step) -> None:
         engine = self._engine
         if isinstance(step, Pull):
             self._pull(step.image)
@@ -239,7 +282,7 @@ class _Execution:
         elif isinstance(step, SetRestart):
             engine.set_restart(self._id(step.target), step.restart)
         elif isinstance(step, Stop):
-            _unless_gone(lambda: engine.stop(self._id(step.target)))
+            _unless_gone(lambda: engine.stop(self._id(step.target), step.timeout))
         elif isinstance(step, Rename):
             engine.rename(self._id(step.target), step.name)
         elif isinstance(step, Start):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dockerup import labels
 from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
-from dockerup.images import LocalImages
+from dockerup.images import LocalImages, told_by_a_registry, wanted_image
+from dockerup.memory import Memory, failed_name, memory_of
 from dockerup.snapshot import Container, ContainerId, Snapshot
 
 BUILD_TIME = 3600  # seconds that an image build is left alone
@@ -22,20 +23,28 @@ _FOREIGN_NAMES = ("ecs-agent",)
 
 @dataclass(frozen=True)
 class Policy:
-    """The settings that decide. `salt` goes into the definition labels of new containers."""
+    """The settings that decide. `salt` goes into the definition labels of new containers.
+
+    `retry` are the entries of which a person wants what failed, or ended, to be tried again now.
+    `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
+    """
 
     unmanaged: str = "remove"
     ignore: tuple[str, ...] = ()
     prune: str = "managed"
     keep_images: int = 1
     salt: str = ""
+    health_timeout: int = 0
+    retry: frozenset[str] = frozenset()
+    first_seen: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Host:
     """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
 
-    `listed` are the names of the entries, `depended_on` those that an entry is bound to.
+    `listed` are the names of the entries, `depended_on` those that an entry is bound to. `memories` are of
+    what failed, by entry; `brought_back` the ids of the containers that serve in the place of that.
     """
 
     desired: Desired
@@ -48,6 +57,8 @@ class Host:
     by_name: Mapping[str, Container]
     listed: frozenset[str]
     depended_on: frozenset[str]
+    memories: Mapping[str, Memory]
+    brought_back: Mapping[str, str]
 
     @classmethod
     def of(
@@ -64,18 +75,42 @@ class Host:
             name = entry_of(one)
             families[name] = (*families.get(name, ()), one)
         by_name = {one.name: one for one in observed.containers}
+        local = LocalImages.of(observed.images)
+        memories: dict[str, Memory] = {}
+        for spec in desired.specs:
+            failed = by_name.get(failed_name(spec.name))
+            if failed is not None and failed.labels.get(labels.NAME) == spec.name:
+                image = wanted_image(spec, local, answers)
+                told = told_by_a_registry(spec, answers)
+                memories[spec.name] = memory_of(spec, failed, image, policy.health_timeout, told=told)
         return cls(
             desired,
             observed,
             answers,
             policy,
             now,
-            LocalImages.of(observed.images),
+            local,
             families,
             by_name,
             frozenset(spec.name for spec in desired.specs),
             frozenset(name for spec in desired.specs for name in spec.bound_to),
+            memories,
+            {
+                container_id: name
+                for name, memory in memories.items()
+                if _holds(memory, name, policy, now)
+                for container_id in labels.read_replaced(memory.one.labels)
+            },
         )
+
+    def memory(self, name: str) -> Memory | None:
+        """Return what failed for an entry and is not to be tried again yet."""
+        found = self.memories.get(name)
+        return found if found is not None and _holds(found, name, self.policy, self.now) else None
+
+
+def _holds(memory: Memory, name: str, policy: Policy, now: float) -> bool:
+    return not memory.stale and now < memory.until and name not in policy.retry
 
 
 def managed(one: Container) -> bool:
@@ -88,7 +123,7 @@ def entry_of(one: Container) -> str:
 
     One without a label that is called `NAME.dockerup-old` was moved aside for the entry NAME.
     """
-    return one.labels.get(labels.NAME) or re.sub(r"\.dockerup-(?:new|old)$", "", one.name)
+    return one.labels.get(labels.NAME) or re.sub(r"\.dockerup-(?:new|old|failed)$", "", one.name)
 
 
 def asides(name: str) -> tuple[str, str]:
@@ -128,6 +163,8 @@ def stays(one: Container, host: Host) -> str:
         return "the list is not whole"
     if entry_of(one) in host.depended_on:
         return DEPENDED_ON
+    if one.container_id in host.brought_back:
+        return f"it serves in the place of {host.brought_back[one.container_id]}, which failed"
     if managed(one):
         return ""
     if host.policy.unmanaged == "keep":
@@ -140,13 +177,17 @@ def stays(one: Container, host: Host) -> str:
 def dependents_first(containers: Iterable[Container]) -> list[Container]:
     """Return containers so that each stands before those that it holds on to."""
     by_id = {one.container_id: one for one in sorted(containers, key=lambda one: one.container_id)}
+    ids: dict[str, list[str]] = {}
+    for one in by_id.values():
+        ids.setdefault(entry_of(one), []).append(one.container_id)
     # TopologicalSorter refuses a circle; labels that a person forged may hold one.
     ordered: dict[str, Container] = {}
 
     def visit(one: Container) -> None:
         if one.container_id not in seen:
             seen.add(one.container_id)
-            for held in sorted(labels.read_map(one.labels, labels.BOUND).values()):
+            later = (i for name in labels.read_list(one.labels, labels.AFTER) for i in ids.get(name, ()))
+            for held in sorted({*labels.read_map(one.labels, labels.BOUND).values(), *later}):
                 if held in by_id:
                     visit(by_id[ContainerId(held)])
             ordered[one.container_id] = one

@@ -51,7 +51,9 @@ class WantedImage:
     """The image that an entry has to run.
 
     `local` is None when it has to be fetched, as `fetch` says. `digest` is "" where no registry told one.
-    `certain` is False when nobody could say: then a container's image is neither new nor the same.
+    `certain` is False when nobody could say: then a container's image is neither new nor the same. `held`
+    says why a newer image has to wait, `rolled_back` that it failed here; `later` is that image, where it
+    may be fetched already.
     """
 
     local: Image | None
@@ -59,6 +61,9 @@ class WantedImage:
     digest: str
     certain: bool
     doubt: str = ""
+    held: str = ""
+    rolled_back: bool = False
+    later: WantedImage | None = None
 
 
 def questions(specs: Iterable[ContainerSpec], local: LocalImages, *, pull: bool) -> frozenset[ImageRef]:
@@ -89,6 +94,11 @@ def wanted_image(spec: ContainerSpec, local: LocalImages, answers: Mapping[Image
     if tagged is None:
         return WantedImage(None, ref, "", certain=False, doubt=doubt)
     return WantedImage(tagged, None, local.digest_of(tagged.image_id, ref), certain=True, doubt=doubt)
+
+
+def told_by_a_registry(spec: ContainerSpec, answers: Mapping[ImageRef, Answer]) -> bool:
+    """Tell whether an entry's digest is known from a registry, or from a person, and not from this host."""
+    return bool(spec.image.digest) or isinstance(answers.get(spec.image), Known)
 
 
 def owner_tag(name: str, digest: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
 NAME = "dockerup.name"  # the entry's name, whatever the container is called at the moment
 SOURCE = "dockerup.source"  # which source listed it
@@ -13,7 +14,11 @@ DEFINITION = "dockerup.definition"  # the definition, described: see definition.
 DIGEST = "dockerup.digest"  # the registry's digest of the image, where it was known
 BOUND = "dockerup.bound"  # JSON: id of each container it holds on to, by name
 GENERATION = "dockerup.generation"  # counts the containers that an entry has had
-REPLACES = "dockerup.replaces"  # JSON: ids of the containers whose successor it is
+REPLACES = "dockerup.replaces"  # JSON: what the containers whose successor it is were before: see Before
+CAUSE = "dockerup.cause"  # the kind of cause that it was created for, a name of `steps.Why`
+GROUP = "dockerup.group"  # JSON: the entries that were replaced together with it
+AFTER = "dockerup.after"  # JSON: the entries that it was started after, and is stopped before
+ATTEMPT = "dockerup.attempt"  # counts the tries of one definition with one image
 IGNORE = "dockerup.ignore"  # a person's: never touch this container
 
 
@@ -35,7 +40,41 @@ def read_list(labels: Mapping[str, str], key: str) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list) else ()
 
 
+@dataclass(frozen=True)
+class Before:
+    """What a container was before it was replaced: its restart policy, and whether it ran well."""
+
+    restart: str
+    ran: bool
+
+
+def write_replaced(replaced: Mapping[str, Before]) -> str:
+    """Return the label that says whose successor a container is."""
+    return json.dumps({key: {"restart": one.restart, "ran": one.ran} for key, one in replaced.items()})
+
+
+def read_replaced(labels: Mapping[str, str]) -> dict[str, Before]:
+    """Return what the predecessors of a container were, by id; {} when it has none."""
+    if REPLACES not in labels:
+        return {}
+    try:
+        value = json.loads(labels[REPLACES])
+        return {str(key): Before(str(one["restart"]), bool(one["ran"])) for key, one in value.items()}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return {}
+
+
+def write_list(names: Iterable[str]) -> str:
+    """Return a label that holds names."""
+    return json.dumps(sorted(names))
+
+
+def number(labels: Mapping[str, str], key: str) -> int:
+    """Return the number that a label holds, 0 when it holds none."""
+    text = labels.get(key, "")
+    return int(text) if text.isdigit() and len(text) < 10 else 0
+
+
 def generation(labels: Mapping[str, str]) -> int:
     """Return the generation that a container's labels tell, 0 when they tell none."""
-    text = labels.get(GENERATION, "")
-    return int(text) if text.isdigit() and len(text) < 10 else 0
+    return number(labels, GENERATION)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from dockerup.host import Host, asides, entry_of, managed, protection
+from dockerup.memory import failed_name
 from dockerup.snapshot import Container, Snapshot
 
 
@@ -22,7 +23,9 @@ class Stray:
 
 def strays(host: Host) -> list[Stray]:
     """Return the containers that are in the way by their names, in the order in which they can be renamed."""
-    owner = {called: name for name in sorted(host.listed) for called in (name, *asides(name))}
+    owner = {
+        called: name for name in sorted(host.listed) for called in (name, *asides(name), failed_name(name))
+    }
     taken = set(host.by_name)
     found = []
     for one in sorted(host.observed.containers, key=lambda one: one.container_id):

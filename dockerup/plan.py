@@ -16,20 +16,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from dockerup.chain import Sheet, write_group
+from dockerup.chain import AWAITED, write_group
 from dockerup.decide import Decision, decide_all, owners, port_givers
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
-from dockerup.labels import BOUND, read_map
+from dockerup.labels import AFTER, BOUND, read_list, read_map
 from dockerup.names import Stray, straightened, strays
+from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, Image, ImageId, Snapshot
 from dockerup.steps import (
     Cause,
     Existing,
     Phase,
     Plan,
+    Prove,
     Remove,
     RemoveImage,
     Rename,
@@ -39,6 +41,8 @@ from dockerup.steps import (
     Tag,
     Why,
 )
+from dockerup.transition import transitions
+from dockerup.wayback import write_way_back
 
 
 class PlanError(AssertionError):
@@ -59,11 +63,17 @@ def make_plan(
     if found:
         _write_names(found, sheet)
         host = Host.of(desired, straightened(observed, found), answers, policy, now)
-    decisions = decide_all(host)
+    opened, wanted = transitions(host)
+    if wanted:
+        return Plan(wanted=wanted)
+    decisions = decide_all(host, opened)
+    sheet.decisions.update(decisions)
+    write_way_back(decisions, host, sheet)
     for names in _groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
+    gone: dict[str, list[int]] = {}
     for one in _leaving(host, decisions):
-        _write_removal(one, sheet)
+        _write_removal(one, sheet, gone)
     _write_clean_up(host, decisions, sheet)
     plan = sheet.plan((*_notes(host), *sheet.notes))
     check(plan, host)
@@ -108,7 +118,7 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
             groups.setdefault(find(name), []).append(name)
         after = {
             head: [
-                find(other) for name in names for other in decisions[name].spec.bound_to if other in decisions
+                find(other) for name in names for other in decisions[name].spec.after if other in decisions
             ]
             for head, names in groups.items()
         }
@@ -124,6 +134,7 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
 def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:
     """Return the containers that no entry lists or takes over and that may go, dependents first."""
     taken = {one.container_id for decision in decisions.values() for one in decision.olds}
+    taken |= {old.container_id for one in decisions.values() if one.back for old in one.back.olds}
     leaving = [
         one
         for one in host.observed.containers
@@ -132,14 +143,16 @@ def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:
     return dependents_first(leaving)
 
 
-def _write_removal(one: Container, sheet: Sheet) -> None:
+def _write_removal(one: Container, sheet: Sheet, gone: dict[str, list[int]]) -> None:
     name, target = entry_of(one), Existing(one.container_id, one.name)
     cause = Cause(Why.ORPHAN if managed(one) else Why.UNMANAGED)
     group = f"leaving {one.container_id}"
-    after: tuple[int, ...] = ()
+    after = tuple(gone.get(name, ()))
     if one.running:
-        after = (sheet.add(group, Stop(name, target, cause), (), Phase.REMOVE),)
-    sheet.add(group, Remove(name, target, cause), after, Phase.REMOVE)
+        after = (sheet.add(group, Stop(name, target, None, cause), after, Phase.REMOVE),)
+    number = sheet.add(group, Remove(name, target, cause), after, Phase.REMOVE)
+    for other in read_list(one.labels, AFTER):
+        gone.setdefault(other, []).append(number)
 
 
 def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet) -> None:
@@ -194,6 +207,8 @@ def _gone_tags(images: Sequence[Image], host: Host, decisions: Mapping[str, Deci
         if decision.image.digest:
             current = owner_tag(name, decision.image.digest)
             gone |= set(superseded(name, current, images, host.policy.keep_images))
+        if decision.image.later is not None:
+            gone.discard(owner_tag(name, decision.image.later.digest))
     return gone
 
 
@@ -209,8 +224,34 @@ def _notes(host: Host) -> list[str]:
     )
 
 
+def _check_proofs(plan: Plan) -> None:
+    """Raise PlanError when an old container would go before the new one of its entry is proven."""
+    proofs = {
+        node.step.entry: node.number
+        for node in plan.nodes
+        if isinstance(node.step, Prove) and not node.group.endswith(AWAITED)
+    }
+    for node in plan.nodes:
+        last = isinstance(node.step, Remove) and node.group.endswith(", olds")
+        proof = proofs.get(node.step.entry) if last else None
+        if proof is not None and proof not in _all_before(node.number, plan):
+            raise PlanError(f"{node.step} does not wait for the proof of {node.step.entry}")
+
+
+def _all_before(number: int, plan: Plan) -> set[int]:
+    by_number = {node.number: node for node in plan.nodes}
+    found: set[int] = set()
+    rest = [number]
+    while rest:
+        new = {*by_number[rest.pop()].after} - found
+        found |= new
+        rest += new
+    return found
+
+
 def check(plan: Plan, host: Host) -> None:
     """Raise PlanError when a plan would break a promise, before anything of it is done."""
+    _check_proofs(plan)
     by_id = {one.container_id: one for one in host.observed.containers}
     stopped: set[str] = set()
     touching = (

@@ -11,22 +11,26 @@ from typing import TYPE_CHECKING
 
 from dockerup.configuration import Configuration
 from dockerup.decide import decide_all
-from dockerup.desired import Desired, combine
+from dockerup.desired import Desired
 from dockerup.execute import Outcome, Result, Stage, execute, no_stage
+from dockerup.history import append
+from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
-from dockerup.image import Answer, ImageRef, Unknown
+from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan
 from dockerup.report import Report, Row, changes_of, left_volumes, rows_of
 from dockerup.snapshot import Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Plan
+from dockerup.transition import transitions
 
 if TYPE_CHECKING:
     from dockerup.connection import Connection
+    from dockerup.settings import Settings
 
 LOOK_AGAIN = 1.0  # seconds
-ROUNDS = 3  # a plan can learn from a fetched image or a lost race; more than twice is another run's work
+ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; more is another run's work
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Run:
     """What one run is given besides the settings.
 
     `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `stage` is told
-    the phases of the run.
+    the phases of the run. `retry`: the entries to try again now, though they failed or ended.
     """
 
     cache: Cache
@@ -43,6 +47,7 @@ class Run:
     look: bool = True
     stop: Event = field(default_factory=Event)
     stage: Stage = no_stage
+    retry: frozenset[str] = frozenset()
 
 
 def reconcile(configuration: Configuration, run: Run) -> Report:
@@ -50,38 +55,73 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
 
     Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used.
     """
-    settings, desired = configuration.settings, combine(configuration.results)
+    settings, desired = configuration.settings, configuration.desired()
     from dockerup.connection import connect  # the SDK: only once there is something to converge
 
-    policy = Policy(
-        settings.unmanaged, settings.ignore, settings.prune, settings.keep_images, os.urandom(8).hex()
-    )
     with connect(settings, run.cache, run.environ) as host:
-        observed = host.observe(desired)
+        before = observed = host.observe(desired)
         asked = questions(desired.specs, LocalImages.of(observed.images), pull=settings.pull and run.look)
         answers = host.ask(asked)
+        policy = _policy(settings, desired, run, answers)
         results: list[Result] = []
         notes = [*desired.notes, *_silent_registries(answers)]
         seen = {one.container_id: one for one in observed.containers}
+        stop = run.stop
         for _ in range(ROUNDS):
             plan, observed = _plan(desired, observed, answers, policy, host)
             notes += plan.notes
-            if not run.act or not plan.changes or run.stop.is_set():
+            if not run.act or not plan.changes or (stop.is_set() and not plan.urgent):
                 break
-            latest = execute(plan, host.engine, host.pull, settings.concurrency, run.stop, run.stage)
+            prove = host.prover(desired)
+            latest = execute(plan, host.engine, host.pull, prove, settings.concurrency, stop, run.stage)
             results += latest
+            policy = replace(policy, retry=frozenset())
             observed = host.observe(desired)
             seen.update((one.container_id, one) for one in observed.containers)
             if any(one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED} for one in latest):
-                break
+                stop = _only_ways_back()
+    clock_zero = time.time() - time.monotonic()
+    append(run.cache.directory, entries_of(results, before, observed, os.urandom(8).hex(), clock_zero))
     return Report(
         plan=plan,
-        rows=rows_of(decide_all(Host.of(desired, observed, answers, policy, time.time())), observed),
+        rows=_rows(desired, observed, answers, policy),
         changes=changes_of(results, left_volumes(seen.values(), observed)),
         problems=desired.problems,
         notes=tuple(dict.fromkeys(notes)),
         whole=desired.complete,
     )
+
+
+def _policy(settings: Settings, desired: Desired, run: Run, answers: Mapping[ImageRef, Answer]) -> Policy:
+    waiting = {spec.image for spec in desired.specs if spec.update.min_age}
+    digests = {
+        answer.digest for ref, answer in answers.items() if ref in waiting and isinstance(answer, Known)
+    }
+    return Policy(
+        unmanaged=settings.unmanaged,
+        ignore=settings.ignore,
+        prune=settings.prune,
+        keep_images=settings.keep_images,
+        salt=os.urandom(8).hex(),
+        health_timeout=settings.health_timeout,
+        retry=run.retry,
+        first_seen=run.cache.first_seen(digests, time.time()) if digests else {},
+    )
+
+
+def _rows(
+    desired: Desired, observed: Snapshot, answers: Mapping[ImageRef, Answer], policy: Policy
+) -> tuple[Row, ...]:
+    host = Host.of(desired, observed, answers, policy, time.time())
+    opened, _ = transitions(host)
+    return rows_of(decide_all(host, opened), observed)
+
+
+def _only_ways_back() -> Event:
+    """Return what lets the rest of a run begin nothing but ways back; the next run tries the rest."""
+    stop = Event()
+    stop.set()
+    return stop
 
 
 def _silent_registries(answers: Mapping[ImageRef, Answer]) -> list[str]:

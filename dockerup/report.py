@@ -13,6 +13,7 @@ from dockerup.images import LocalImages
 from dockerup.problems import Problem
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (
+    Cause,
     Create,
     Existing,
     Keep,
@@ -55,7 +56,10 @@ class Change:
 
 @dataclass(frozen=True)
 class Row:
-    """One listed container as it is: `state` in a word, `says` in a sentence."""
+    """One listed container as it is: `state` in a word, `says` in a sentence.
+
+    `waits`: why a change of it has to wait, "" when none does.
+    """
 
     name: str
     state: str
@@ -67,6 +71,7 @@ class Row:
     since: str = ""
     ports: str = ""
     source: str = ""
+    waits: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,7 +127,38 @@ def changes_of(
         change = _change(parts, left_volumes)
         if change is not None:
             found.append(change)
-    return tuple(found)
+    told = {change.subject for change in found if change.error}
+    return tuple(found) + tuple(one for one in _held_up(results) if one.subject not in told)
+
+
+def _held_up(results: Sequence[Result]) -> Iterable[Change]:
+    """Give a change for each entry that was not started, since another that it waits for failed."""
+    rounds: list[dict[int, Result]] = []
+    for result in results:
+        if not rounds or result.node.number in rounds[-1]:  # each round counts its steps from 1
+            rounds.append({})
+        rounds[-1][result.node.number] = result
+    for one in rounds:
+        for result in one.values():
+            step = result.node.step
+            awaited = _awaited(result, one) if isinstance(step, Start) else ""
+            if awaited and result.outcome is Outcome.NOT_RUN:
+                yield Change(step.entry, "not started", str(step.cause), f"waits for {awaited}")
+
+
+def _awaited(result: Result, others: Mapping[int, Result]) -> str:
+    """Return the nearest entry of which a step waits for a step that failed or was not done, "" for none."""
+    rest, seen, entry = list(result.node.after), set[int](), result.node.step.entry
+    while rest:
+        number = rest.pop()
+        other = others.get(number)
+        if number in seen or other is None or other.outcome is Outcome.DONE:
+            continue
+        seen.add(number)
+        if other.node.step.entry != entry:
+            return other.node.step.entry
+        rest += other.node.after
+    return ""
 
 
 def _kind(node: Node) -> str:
@@ -161,15 +197,30 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
     action, subject = _action([part.node for part in parts]), main.entry
     if isinstance(main, RemoveImage):
         subject = f"image {short_image(main.image)}"
-    if wrong:
-        way_back = "" if Outcome.UNDONE not in outcomes else "; what ran before runs again"
+    went_back = [part for part in parts if part.node.step.cause.why is Why.WAY_BACK]
+    if wrong or went_back:
+        back = Outcome.UNDONE in outcomes or any(part.outcome is Outcome.DONE for part in went_back)
+        way_back = "; what ran before runs again" if back else ""
         stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]
         if stuck:
             way_back = f"; not everything could be undone: {stuck[0].node.step}: {stuck[0].text}"
-        return Change(subject, f"not {action}", str(main.cause), f"{wrong[0].text}{way_back}")
+        if not wrong:
+            return Change(subject, "rolled back", str(main.cause), way_back.lstrip("; "))
+        said, newline, log = wrong[0].text.partition("\n")
+        log = f"\n  the end of its log:\n{log}" if newline else ""
+        if _only_made(parts):
+            return Change(subject, "not started", str(Cause(Why.NEVER_STARTED)), f"{said}{way_back}{log}")
+        return Change(subject, f"not {action}", str(main.cause), f"{said}{way_back}{log}")
     if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
         return None
     return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
+
+
+def _only_made(parts: Sequence[Result]) -> bool:
+    """Tell whether all that was done was to make a container for the first time: it is never started yet."""
+    made = any(isinstance(part.node.step, Create) and part.outcome is Outcome.DONE for part in parts)
+    starts = [part.node.step for part in parts if part.outcome is Outcome.FAILED]
+    return made and any(isinstance(step, Start) and not step.failed_name for step in starts)
 
 
 def _main_step(steps: Sequence[Step]) -> Step:
@@ -224,6 +275,7 @@ def _row(decision: Decision, local: LocalImages) -> Row:
         since=one.status,
         ports=_ports(one),
         source=spec.source,
+        waits=says if decision.cause.why is Why.FAILED_BEFORE else decision.image.held,
     )
 
 
@@ -233,6 +285,10 @@ def _best(olds: Sequence[Container]) -> Container | None:
 
 def _state(decision: Decision, one: Container | None) -> tuple[str, bool]:
     """Return the state of an entry in a word, and whether it is how it should be."""
+    if decision.back is not None:
+        return "rollingBack", False
+    if decision.cause.why is Why.FAILED_BEFORE or (decision.image.held and decision.image.rolled_back):
+        return "rolledBack", decision.well and one is not None
     if decision.held:
         return ("running" if one is not None and one.running else "waiting"), decision.well
     if decision.keeper is None or one is None:
@@ -303,7 +359,8 @@ def table(rows: Sequence[Row]) -> str:
     ]
     widths = [max(map(len, column)) for column in zip(heading, *cells)]
     lines = [_padded(line, widths) for line in (heading, *cells)]
-    lines += [f"{row.name}: {row.says}" for row in rows if not row.well]
+    told = {row.name: row.waits if row.well else row.says for row in rows}
+    lines += [f"{name}: {text}" for name, text in told.items() if text]
     return "\n".join(lines)
 
 

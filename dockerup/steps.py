@@ -42,6 +42,9 @@ class Why(enum.Enum):
     SOURCE_BROKEN = "its source cannot be read"
     HELD_BACK = "held back"
     SIGNAL = "asked for after a start"
+    WAY_BACK = "goes back to the last that was proven"
+    FAILED_BEFORE = "failed, and is not tried again yet"
+    DEPENDED_ON = "another waits for it"
 
 
 @dataclass(frozen=True)
@@ -163,10 +166,11 @@ class SetRestart:
 
 @dataclass(frozen=True)
 class Stop:
-    """Stop a container within its own stop time."""
+    """Stop a container within `timeout` seconds; None: within its own stop time."""
 
     entry: str
     target: Target
+    timeout: int | None
     cause: Cause
 
     def __str__(self) -> str:
@@ -189,15 +193,47 @@ class Rename:
 
 @dataclass(frozen=True)
 class Start:
-    """Start a container; `paused` ones go on."""
+    """Start a container; `paused` ones go on. `failed_name`: what it is called from then on if it fails."""
 
     entry: str
     target: Target
     paused: bool
+    failed_name: str
     cause: Cause
 
     def __str__(self) -> str:
         return f"unpause {self.target}" if self.paused else f"start {self.target}"
+
+
+class Goal(enum.Enum):
+    """What a container has to reach before others may go on."""
+
+    PROVEN = "proven"  # healthy where something checks it; undisturbed for a stretch; a job: exit code 0
+    ENDED = "ended"  # whatever its exit code
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Wait until a started container has reached a goal.
+
+    `stretch`: the seconds of undisturbed running that prove one without a health check. `within`: the
+    seconds that it has in all; the health check of its image may need more. `job`: it is not started again
+    when it ends. `checked`: its entry has a health check. `failed_name`: what it is called from then on if
+    it fails, "" when it keeps its name.
+    """
+
+    entry: str
+    target: Target
+    goal: Goal
+    stretch: int
+    within: int
+    job: bool
+    checked: bool
+    failed_name: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"prove {self.target}" if self.goal is Goal.PROVEN else f"wait for the end of {self.target}"
 
 
 @dataclass(frozen=True)
@@ -237,7 +273,7 @@ class RemoveImage:
         return f"remove image {short_image(self.image)}"
 
 
-Step = Union[Keep, Pull, Tag, Create, SetRestart, Stop, Rename, Start, Signal, Remove, RemoveImage]
+Step = Union[Keep, Pull, Tag, Create, SetRestart, Stop, Rename, Start, Prove, Signal, Remove, RemoveImage]
 
 
 class Phase(enum.IntEnum):
@@ -267,12 +303,14 @@ class Node:
 class Plan:
     """An ordered graph of steps. `undoable`: the groups that have a way back.
 
-    `wanted` are ids of containers that have to be inspected before the plan is final; such a plan is never
-    carried out. `notes` are sentences for a person.
+    `urgent`: the groups that are one, carried out even by a run that was asked to end. `wanted` are ids
+    of containers that have to be inspected before the plan is final; such a plan is never carried out.
+    `notes` are sentences for a person.
     """
 
     nodes: tuple[Node, ...] = ()
     undoable: frozenset[str] = frozenset()
+    urgent: frozenset[str] = frozenset()
     wanted: frozenset[ContainerId] = frozenset()
     notes: tuple[str, ...] = ()
 

@@ -20,9 +20,10 @@ from typing import Any
 from dockerup.body import create_body
 from dockerup.image import ImageRef, parse_reference
 from dockerup.problems import DockerupError
+from dockerup.proof import Verdict, judge
 from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
 from dockerup.spec import Port
-from dockerup.steps import Create
+from dockerup.steps import Create, Goal, Prove
 
 _FIRST_PICKED_PORT = 49153
 
@@ -41,12 +42,16 @@ class Killed(BaseException):
 
 @dataclass(frozen=True)
 class Content:
-    """What an image is: its id, the paths it declares as volumes, and how its program ends, if at once."""
+    """What an image is: its id, the paths it declares as volumes, and how its program ends, if at once.
+
+    `unwell`: its program runs, and never becomes what proves a container.
+    """
 
     image_id: ImageId
     volumes: tuple[str, ...] = ()
     exits: int | None = None
     created: int = 0
+    unwell: bool = False
 
 
 @dataclass
@@ -68,6 +73,8 @@ class Box:
     exit_code: int | None = None
     stopped_by_hand: bool = False
     started_once: bool = False
+    error: str = ""
+    health: str = ""
     published: tuple[Port, ...] = ()
 
 
@@ -141,7 +148,24 @@ class Model:
     def detail(self, container_id: ContainerId) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone."""
         box = self.boxes.get(container_id)
-        return Detail(box.restart) if box else None
+        if box is None:
+            return None
+        again = 1 if box.state == "restarting" else 0
+        return Detail(box.restart, box.state, box.exit_code or 0, again, box.error)
+
+    def prove(self, container_id: ContainerId, step: Prove, _stop: threading.Event) -> bool:
+        """Wait for a container as dockerup.watch does; here all that happens has happened already."""
+        with self._call("prove", container_id):
+            box, detail = self._known(container_id), self.detail(container_id)
+            assert detail is not None
+            verdict, why = judge(detail, step.goal, job=step.job)
+            still = box.state in {"created", "exited"}
+            if verdict is Verdict.FAILED or (verdict is Verdict.PENDING and still):
+                raise ModelError(None, why or "it does not run")
+            if verdict is Verdict.PENDING and self.contents[box.image_id].unwell:
+                raise ModelError(None, "it was not healthy within 60 seconds")
+            ends = step.job or step.goal is Goal.ENDED
+            return verdict is Verdict.PROVEN or not ends or bool(step.failed_name)
 
     def with_details(self, snapshot: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
         """Return the snapshot with the wanted containers inspected."""
@@ -303,7 +327,7 @@ class Model:
         with self._call("update", container_id):
             self._known(container_id).restart = restart
 
-    def stop(self, container_id: ContainerId) -> None:
+    def stop(self, container_id: ContainerId, _timeout: int | None = None) -> None:
         """Stop a container; one that does not run stays as it is."""
         with self._call("stop", container_id):
             box = self._known(container_id)
@@ -324,13 +348,14 @@ class Model:
     def _start(self, box: Box) -> None:
         try:
             self._refuse_start(box)
-        except ModelError:
+        except ModelError as error:
+            box.error = str(error)
             # moby's daemon/start.go: a failed start leaves a code; a container never started has none to see.
             if box.started_once and not box.exit_code:
                 box.exit_code = 128
             raise
         box.published = tuple(self._publish(port) for port in box.ports)
-        box.started_once, box.stopped_by_hand = True, False
+        box.started_once, box.stopped_by_hand, box.error = True, False, ""
         ends = self.contents[box.image_id].exits if box.image_id in self.contents else None
         again = box.restart in {"always", "unless-stopped"} or (box.restart == "on-failure" and ends)
         box.state = "running" if ends is None else "restarting" if again else "exited"

@@ -14,12 +14,14 @@ from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan
 from dockerup.problems import Origin
+from dockerup.reconcile import ROUNDS
 from dockerup.snapshot import Container, Snapshot
 from dockerup.sources.result import Item, SourceResult
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Node, Plan, Tag
 from tests.model import Model
 
+MOST_RUNS = 6
 AWAY = Unknown("the registry does not answer")
 
 
@@ -92,13 +94,24 @@ class Case:
         """Make one run, as dockerup.reconcile does, and return what became of each step of it."""
         answers = self.answers(self.model.snapshot())
         results: list[Result] = []
-        for _ in range(3):
+        stop = threading.Event()
+        for _ in range(ROUNDS):
             plan = plan_for(self, self.model.snapshot(), answers)
-            if not plan.changes:
+            if not plan.changes or (stop.is_set() and not plan.urgent):
                 break
-            latest = carry_out(plan, self.model, concurrency)
+            latest = carry_out(plan, self.model, concurrency, stop)
             results += latest
             if any(one.text and one.outcome.name != "REFUSED" for one in latest):
+                stop.set()
+        return results
+
+    def settle(self, concurrency: int = 1) -> list[Result]:
+        """Make runs, as cron does, until one has nothing to do; returns what became of each step."""
+        results: list[Result] = []
+        for _ in range(MOST_RUNS):
+            latest = self.run(concurrency)
+            results += latest
+            if not latest:
                 break
         return results
 
@@ -123,9 +136,11 @@ def plan_for(case: Case, observed: Snapshot, answers: Mapping[ImageRef, Answer])
         wanted |= plan.wanted
 
 
-def carry_out(plan: Plan, model: Model, concurrency: int = 1) -> tuple[Result, ...]:
+def carry_out(
+    plan: Plan, model: Model, concurrency: int = 1, stop: threading.Event | None = None
+) -> tuple[Result, ...]:
     """Carry a plan out on the model."""
-    return execute(plan, model, model.pull, concurrency, threading.Event())
+    return execute(plan, model, model.pull, model.prove, concurrency, stop or threading.Event())
 
 
 def prefix(plan: Plan, length: int) -> Plan:

@@ -16,7 +16,9 @@ observed   the containers that are there:
     image        id of its image; without it, of the image that has the definition's tag
     state, exit  `running` (default), `exited`, `created`, ..., and the exit code
     bound        the containers it holds on to: {entry: name}
-    replaces     names of those whose successor it is
+    replaces     those whose successor it is: {name: [restart policy, whether it ran]}
+    attempt, cause, group   what its labels tell of that besides
+    restarts, error, health   what an inspection tells: restarts by the engine, why its start failed
     volumes      its anonymous volumes: {/path: hex word}
     generation, restart, labels, ports (host ports of a running one), source
 networks   the networks that are there, where it matters
@@ -50,7 +52,8 @@ CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "registry", "observed", "networks"}
 KEYS |= {"explicit", "plan", "notes", "takes-over"}
 CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
-CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source"}
+CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source", "restarts", "error", "health"}
+CONTAINER_KEYS |= {"attempt", "cause", "group", "created"}
 NOW = 1_000_000
 SECRET = "hunter2"
 
@@ -121,12 +124,19 @@ def container_of(
         image_id=image_id,
         image=tag if image_id == named and tag else image_id,
         state=one.get("state", "running"),
-        created=number,
+        created=one.get("created", number),
         exit_code=one.get("exit"),
         labels={**(labels_of(one, spec) if spec else {}), **one.get("labels", {})},
         ports=tuple(Port(80, port, "tcp", "0.0.0.0") for port in held) if running else (),
         mounts=tuple(Mount(path, long(word)) for path, word in one.get("volumes", {}).items()),
-        detail=Detail(one.get("restart", spec.restart if spec else "no")),
+        detail=Detail(
+            restart=one.get("restart", spec.restart if spec else "no"),
+            state=one.get("state", "running"),
+            exit_code=one.get("exit") or 0,
+            restarts=one.get("restarts", 0),
+            error=one.get("error", ""),
+        ),
+        health=one.get("health", ""),
     )
 
 
@@ -152,7 +162,12 @@ def labels_of(one: Mapping[str, Any], spec: ContainerSpec) -> dict[str, str]:
     if "bound" in one:
         found[labels.BOUND] = json.dumps({entry: container_id(name) for entry, name in one["bound"].items()})
     if "replaces" in one:
-        found[labels.REPLACES] = json.dumps([container_id(name) for name in one["replaces"]])
+        before = {container_id(name): labels.Before(*was) for name, was in one["replaces"].items()}
+        found[labels.REPLACES] = labels.write_replaced(before)
+    if "attempt" in one:
+        found[labels.ATTEMPT], found[labels.CAUSE] = str(one["attempt"]), one.get("cause", "DEFINITION")
+    if "group" in one:
+        found[labels.GROUP] = labels.write_list(one["group"])
     return found
 
 

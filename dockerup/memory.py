@@ -1,0 +1,63 @@
+"""What failed for an entry, and when it is tried again. Pure.
+
+The failed container itself is the memory: it stays, stopped, as `NAME.dockerup-failed`, and its labels tell
+which definition with which image it was, and how often that was tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockerup import labels
+from dockerup.definition import definition_hash
+from dockerup.images import WantedImage
+from dockerup.keys import Change
+from dockerup.snapshot import Container
+from dockerup.spec import ContainerSpec
+
+FIRST_DELAY = 300  # seconds
+LONGEST_DELAY = 24 * 3600
+_MOST_DOUBLINGS = 10
+
+
+@dataclass(frozen=True)
+class Memory:
+    """A failed container. `stale`: the definition or the image is another by now; else it may be tried again
+    after `until` (seconds since the epoch). `of_image`: only a newer image was the cause."""
+
+    one: Container
+    stale: bool
+    until: float
+    of_image: bool
+
+
+def failed_name(name: str) -> str:
+    """Return what an entry's failed container is called."""
+    return f"{name}.dockerup-failed"
+
+
+def memory_of(
+    spec: ContainerSpec, failed: Container, image: WantedImage, health_timeout: int, *, told: bool
+) -> Memory:
+    """Return what a failed container says of what an entry lists now. `told`: a registry told its digest."""
+    hashes = {
+        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
+        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
+    }
+    same = all(failed.labels.get(key) == value for key, value in hashes.items())
+    attempt = max(1, labels.number(failed.labels, labels.ATTEMPT))
+    delay = min(LONGEST_DELAY, FIRST_DELAY << min(attempt - 1, _MOST_DOUBLINGS))
+    # What the engine tells is when it was created; the time that it then had to prove itself is no delay.
+    until = failed.created + spec.health_timeout(health_timeout) + delay
+    of_image = failed.labels.get(labels.CAUSE) == "IMAGE"
+    return Memory(failed, not (same and _same_image(failed, image, told=told)), until, of_image)
+
+
+def _same_image(failed: Container, image: WantedImage, *, told: bool) -> bool:
+    """Tell whether an entry's image is the one that failed; what nobody can tell is taken to be."""
+    if image.local is not None and image.local.image_id == failed.image_id:
+        return True
+    if told:
+        return failed.labels.get(labels.DIGEST) == image.digest
+    made_here = image.local is not None and not image.digest
+    return not made_here

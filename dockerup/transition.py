@@ -1,0 +1,102 @@
+"""Replacements that were begun and are not concluded: their new container is proven, or they go back. Pure.
+
+A replacement is concluded when the old container is gone, or when it serves again. All that tells is on the
+engine: the new container's labels name those it takes the place of, and what they were before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from dockerup import labels
+from dockerup.host import Host, entry_of, managed, protection
+from dockerup.memory import failed_name
+from dockerup.proof import Verdict, judge
+from dockerup.snapshot import Container, ContainerId
+from dockerup.steps import Goal
+
+
+@dataclass(frozen=True)
+class Transition:
+    """A new container that was started, or has failed, and the old ones that are still there.
+
+    `reason` says why it goes back, "" when it does not. `last` is the old one of the entry itself.
+    """
+
+    new: Container
+    olds: tuple[Container, ...]
+    last: Container | None
+    reason: str = ""
+
+
+def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerId]]:
+    """Return the open transitions by entry, and the ids of the containers to inspect before they are known.
+
+    Without those inspections the transitions are not final.
+    """
+    found = {}
+    by_id: dict[str, Container] = {one.container_id: one for one in host.observed.containers}
+    for name in sorted(host.listed):
+        one = _open(name, host, by_id)
+        if one is not None:
+            found[name] = one
+    wanted = {
+        one.container_id
+        for transition in found.values()
+        for one in (transition.new, *transition.olds)
+        if one.detail is None
+    }
+    judged = {name: replace(one, reason=_reason(name, one)) for name, one in found.items()}
+    return _with_mates(judged), frozenset(wanted)
+
+
+def _open(name: str, host: Host, by_id: Mapping[str, Container]) -> Transition | None:
+    family = [one for one in host.families.get(name, ()) if managed(one) and not protection(one, host)]
+    by_age = sorted(family, key=lambda one: (labels.generation(one.labels), one.container_id))
+    for one in reversed(by_age):
+        before = labels.read_replaced(one.labels)
+        found = (by_id[key] for key in before if key in by_id)
+        olds = tuple(old for old in found if not protection(old, host))
+        if any(before[old.container_id].ran or served(old) for old in olds):
+            transition = Transition(one, olds, next((old for old in olds if entry_of(old) == name), None))
+            return transition if _is_open(name, transition) else None
+    return None
+
+
+def served(old: Container) -> bool:
+    """Tell whether an old container ran well, or did its work: only then it is worth to go back to."""
+    return old.state in {"running", "paused"} or (old.state == "exited" and old.exit_code == 0)
+
+
+def _is_open(name: str, transition: Transition) -> bool:
+    new = transition.new
+    if new.name != failed_name(name):
+        return True
+    # The way back is done when all that ran runs again, under its own name.
+    before = labels.read_replaced(new.labels)
+    back = all(old.running or not before[old.container_id].ran for old in transition.olds)
+    return new.running or not back or (transition.last is not None and transition.last.name != name)
+
+
+def _reason(name: str, transition: Transition) -> str:
+    new = transition.new
+    if new.name == failed_name(name):
+        return "it failed"
+    if new.detail is None:
+        return ""
+    verdict, why = judge(new.detail, Goal.PROVEN, job=new.detail.restart == "no")
+    return why if verdict is Verdict.FAILED else ""
+
+
+def _with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:
+    """Return the transitions with those going back that were begun together with one that does."""
+    back = {name for name, one in found.items() if one.reason}
+    done = dict(found)
+    for name, one in found.items():
+        mates = back & {*labels.read_list(one.new.labels, labels.GROUP)} - {name}
+        tries = labels.number(one.new.labels, labels.ATTEMPT)
+        mates = {mate for mate in mates if labels.number(found[mate].new.labels, labels.ATTEMPT) >= tries}
+        if mates and not one.reason:
+            done[name] = replace(one, reason=f"{min(mates)} failed, which was replaced together with it")
+    return done

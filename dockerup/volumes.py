@@ -1,0 +1,60 @@
+"""Which anonymous volumes a new container takes over from the one that it replaces. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from dockerup import labels
+from dockerup.decide import Decision
+from dockerup.host import Host, entry_of
+from dockerup.snapshot import Container
+
+
+def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> tuple[tuple[str, str], ...]:
+    """Return the predecessor's anonymous volumes, by path: without them an update would empty a database.
+
+    Not those that it shares with a container it takes volumes from, nor those at paths that the entry has
+    something else for now, nor those that the old definition asked for and the new one does not.
+    """
+    family = [one for one in standing if entry_of(one) == decision.spec.name]
+    if not family:
+        return ()
+    old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
+    shared = {
+        mount.volume
+        for name in decision.spec.volumes_from
+        for one in host.families.get(name, ())
+        for mount in one.mounts
+    }
+    now = {
+        one["containerPath"]: one for one in decision.spec.definition.get("volumes", ()) if "from" not in one
+    }
+    dropped = _anonymous_paths(old) - now.keys()
+    own = _own_paths(old, decision.spec.volumes_from, host)
+    return tuple(
+        (mount.path, mount.volume)
+        for mount in sorted(old.mounts, key=lambda mount: mount.path)
+        if mount.anonymous and mount.volume not in shared and (own is None or mount.path in own)
+        if mount.path not in dropped and "hostPath" not in now.get(mount.path, {})
+    )
+
+
+def _own_paths(old: Container, sharers: Iterable[str], host: Host) -> set[str] | None:
+    """Return the paths of the volumes that are surely a container's own, None when all may be.
+
+    Where a container that it had volumes from is gone, the list cannot tell whose the others were.
+    """
+    ids = labels.read_map(old.labels, labels.BOUND)
+    there = {one.container_id for one in host.observed.containers}
+    gone = any(name in ids and ids[name] not in there for name in sharers)
+    return _anonymous_paths(old) if gone else None
+
+
+def _anonymous_paths(old: Container) -> set[str]:
+    """Return the paths at which a container's own definition asked for anonymous volumes."""
+    try:
+        volumes = json.loads(old.labels.get(labels.DEFINITION, "{}"))["definition"].get("volumes", [])
+        return {one["containerPath"] for one in volumes if "from" not in one and "hostPath" not in one}
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return set()

@@ -1,0 +1,94 @@
+"""The way back: what replaced another and failed is set aside, and the other serves again. Pure.
+
+It is planned from what is there, so that one that was interrupted goes on. It is never rolled back itself.
+"""
+
+from __future__ import annotations
+
+from dockerup import labels
+from dockerup.decide import Decision
+from dockerup.host import Host, asides, dependents_first, entry_of
+from dockerup.images import told_by_a_registry, wanted_image
+from dockerup.memory import failed_name, memory_of
+from dockerup.sheet import Chain, Sheet, existing, set_restart
+from dockerup.steps import Cause, Remove, Rename, Start, Stop, Tag, Why
+from dockerup.transition import Transition
+
+
+def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> None:
+    """Write down the way back of each replacement that has to go back, those begun together as one."""
+    groups: dict[tuple[str, ...], list[Decision]] = {}
+    for name, decision in decisions.items():
+        if decision.back is not None:
+            mates = labels.read_list(decision.back.new.labels, labels.GROUP) or (name,)
+            groups.setdefault(mates, []).append(decision)
+    for group in groups.values():
+        chain = Chain(f"{group[0].spec.name}, way back", host, sheet, ())
+        sheet.mark_urgent(chain.group)
+        for decision in reversed(group):
+            _set_aside(decision, chain)
+        _bring_back(group, chain)
+        for decision in group:
+            _tidy(decision, chain)
+
+
+def _opened(decision: Decision) -> Transition:
+    assert decision.back is not None
+    return decision.back
+
+
+def _set_aside(decision: Decision, chain: Chain) -> None:
+    """Stop what failed, and keep it under its own name: it is the memory of that."""
+    name, new, cause = decision.spec.name, _opened(decision).new, decision.cause
+    set_restart(name, new, "no", cause, chain)
+    if new.running:
+        chain.add(Stop(name, existing(new), None, cause))
+    called = failed_name(name)
+    if new.name == called:
+        return
+    earlier = chain.host.by_name.get(called)
+    if earlier is not None:
+        if earlier.running:
+            chain.add(Stop(name, existing(earlier), None, Cause(Why.LEFT_OVER)))
+        chain.add(Remove(name, existing(earlier), Cause(Why.LEFT_OVER)))
+    chain.add(Rename(name, existing(new), new.name, called, cause))
+
+
+def _bring_back(group: list[Decision], chain: Chain) -> None:
+    """Let the old ones serve again, each after those that it holds on to."""
+    owner = {old.container_id: one for one in group for old in _opened(one).olds}
+    olds = {old.container_id: old for one in group for old in _opened(one).olds}
+    for old in reversed(dependents_first(olds.values())):
+        decision = owner[old.container_id]
+        name, opened, cause = decision.spec.name, _opened(decision), decision.cause
+        was = labels.read_replaced(opened.new.labels)[old.container_id]
+        set_restart(name, old, was.restart, cause, chain)
+        if old is opened.last and old.name in asides(name):
+            chain.add(Rename(name, existing(old), old.name, name, cause))
+        if was.ran and not old.running:
+            chain.sheet.started[entry_of(old)] = chain.add(Start(name, existing(old), False, "", cause))
+
+
+def _tidy(decision: Decision, chain: Chain) -> None:
+    """Let the tag go back as well; what is no memory of anything that is listed need not stay."""
+    opened, host = _opened(decision), chain.host
+    _tag_back(decision, opened, chain)
+    image = wanted_image(decision.spec, host.local, host.answers)
+    told = told_by_a_registry(decision.spec, host.answers)
+    memory = memory_of(decision.spec, opened.new, image, host.policy.health_timeout, told=told)
+    if memory.stale or opened.new.labels.get(labels.CAUSE) == Why.BOUND.name:
+        chain.add(Remove(decision.spec.name, existing(opened.new), Cause(Why.LEFT_OVER)))
+
+
+def _tag_back(decision: Decision, opened: Transition, chain: Chain) -> None:
+    """Let the local tag mean again what serves, unless another container is made from what it means now."""
+    ref, last, host = decision.spec.image, opened.last, chain.host
+    tagged = host.local.by_tag.get(ref.familiar)
+    if last is None or tagged is None or tagged.image_id != opened.new.image_id:
+        return
+    serves = host.local.by_id.get(last.image_id)
+    users = [one for one in host.observed.containers if one.image_id == tagged.image_id]
+    known = serves is not None and host.local.digest_of(serves.image_id, ref)
+    if not known or ref.pinned or last.image_id == tagged.image_id or users != [opened.new]:
+        return
+    chain.add(Tag(decision.spec.name, last.image_id, ref.familiar, tagged.image_id, decision.cause))

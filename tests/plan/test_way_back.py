@@ -1,0 +1,109 @@
+"""A newer image that fails: what served serves on, wherever the run that tries it is killed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dockerup.host import Policy
+from dockerup.memory import failed_name
+from tests.model import Killed
+from tests.plan.conftest import profile
+from tests.plan.hosts import Case, Listing
+from tests.plan.strategies import PUSHED, content_of, documents, new_model
+
+few = profile()
+fewer = settings(few, max_examples=few.max_examples * 5 // 8)
+Served = dict[str, tuple[str, str]]
+
+
+@st.composite
+def spoiled(draw: st.DrawFn) -> Case:
+    """Draw a host that is as listed, and for which the registry has newer images that fail."""
+    listed = tuple({**one, "image": _service(one), "restart": "always"} for one in draw(documents()))
+    case = Case(Listing(listed), new_model(), Policy(prune="managed", keep_images=0, salt="salt"))
+    case.settle()
+    for tag in draw(st.lists(st.sampled_from(PUSHED), min_size=1, unique=True)):
+        content = replace(content_of(tag, 2), exits=draw(st.sampled_from((None, 0, 1))))
+        case.model.registry.push(tag, replace(content, unwell=content.exits is None))
+    case.model.calls.clear()
+    return case
+
+
+def _service(one: Any) -> str:
+    image = str(one["image"])
+    return "shop/web:1" if image == "shop/done:1" else image
+
+
+def served(case: Case) -> Served:
+    """Return the id and restart policy of each entry's running container, under its own name."""
+    running = (box for box in case.model.boxes.values() if box.state == "running")
+    return {box.name: (box.container_id, box.restart) for box in running}
+
+
+def assert_nothing_was_lost(case: Case, before: Served) -> None:
+    assert served(case) == before
+    left = {box.name for box in case.model.boxes.values()} - before.keys()
+    assert left <= {failed_name(name) for name in before}
+    for name in left:
+        assert case.model.by_name(name).restart == "no"
+    assert case.plan().changes == (), str(case.plan())
+
+
+@few
+@given(spoiled())
+def test_image_that_fails_leaves_every_container_that_served(case: Case) -> None:
+    before = served(case)
+    case.run()
+    assert_nothing_was_lost(case, before)
+
+
+@fewer
+@given(spoiled())
+def test_run_killed_while_an_image_fails_loses_nothing(case: Case) -> None:
+    before = served(case)
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        killed = case.fresh()
+        killed.model.kill_at = call
+        with pytest.raises(Killed):
+            killed.run()
+        killed.model.revive()
+        if call % 2:
+            killed.model.reboot()
+        killed.settle()
+        assert_nothing_was_lost(killed, before)
+
+
+@fewer
+@given(spoiled())
+def test_good_image_after_one_that_failed_is_taken_and_the_memory_goes(case: Case) -> None:
+    case.run()
+    for tag in PUSHED:
+        case.model.registry.push(tag, content_of(tag, 3))
+    case.settle()
+    assert {box.name for box in case.model.boxes.values()} == {spec.name for spec in case.specs}
+    assert {box.state for box in case.model.boxes.values()} == {"running"}
+    assert case.plan().changes == ()
+
+
+@fewer
+@given(spoiled())
+def test_what_failed_is_tried_again_after_a_delay_that_doubles(case: Case) -> None:
+    before = served(case)
+    case.run()
+    failed = [box for box in case.model.boxes.values() if box.name not in before]
+    for delay in (300, 600):
+        created = [box.created for box in failed] or [case.model.clock]
+        case.model.clock = min(created) + 60 + delay - 1
+        assert case.plan().changes == ()
+        case.model.clock = max(created) + 60 + delay + 1
+        assert bool(case.plan().changes) == bool(failed)
+        case.run()
+        assert_nothing_was_lost(case, before)
+        failed = [box for box in case.model.boxes.values() if box.name not in before]
