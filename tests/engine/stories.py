@@ -10,7 +10,7 @@ import subprocess
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Callable
+from typing import Any, Callable, cast
 
 import pytest
 
@@ -47,8 +47,9 @@ class Story:
         return reference
 
     def define(self, name: str, image: str, **keys: object) -> None:
-        """List a container, in a file of its own."""
-        self.dockerup.define(f"{name}.yaml", {"name": name, "image": image, **keys})
+        """List a container, in a file of its own; what replaces another is proven within a second."""
+        update = {"proveSeconds": 1, **cast("dict[str, object]", keys.pop("update", {}))}
+        self.dockerup.define(f"{name}.yaml", {"name": name, "image": image, "update": update, **keys})
 
     def undefine(self, name: str) -> None:
         """Take a container off the list."""
@@ -83,6 +84,10 @@ class Story:
         """Return the labels of a container."""
         labels: dict[str, str] = self.listed()[name]["Labels"]
         return labels
+
+    def serving(self) -> dict[str, str]:
+        """Return the id of every container, by name, but for those that failed and are kept for that."""
+        return {name: one for name, one in self.ids().items() if not name.endswith(".dockerup-failed")}
 
     def inspect(self, name: str) -> Any:
         """Return all that the engine tells of a container."""

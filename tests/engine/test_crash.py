@@ -15,7 +15,7 @@ import pytest
 
 from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
-from tests.testbed.images import make_image, make_web_image
+from tests.testbed.images import make_image, make_job_image, make_web_image
 from tests.testbed.proxy import Call, EngineProxy, Hook, at_call, kill_client
 from tests.testbed.registry import Pushed
 
@@ -44,13 +44,20 @@ class Scene:
     """What is on the host, what is listed then, and what has to be there in the end.
 
     `before` puts the host into its state, `change` makes the work that is interrupted, `wanted` are the names
-    of the containers that have to run; `looks_right` looks at more than all of them have in common.
+    of the containers that have to run; `looks_right` looks at more than all of them have in common. `failed`
+    are the names of those that stay for what they tell.
     """
 
     before: Callable[[Story], object]
     change: Callable[[Story], object]
     wanted: frozenset[str]
     looks_right: Callable[[Story], object]
+    failed: frozenset[str] = frozenset()
+
+    @property
+    def states(self) -> dict[str, str]:
+        """What the engine has to list in the end: the state of every container, by name."""
+        return {**dict.fromkeys(self.wanted, "running"), **dict.fromkeys(self.failed, "exited")}
 
 
 def define_web(story: Story, web: Pushed) -> None:
@@ -99,6 +106,10 @@ def newer_web(story: Story) -> None:
     story.push("web", "two", make_web_image)
 
 
+def broken_web(story: Story) -> None:
+    story.push("web", "broken", make_job_image, exit_code=3)
+
+
 def orphans_leave(story: Story) -> None:
     story.undefine("orphan")
     story.undefine("other")
@@ -112,6 +123,12 @@ def web_serves(story: Story, version: str) -> None:
 def newer_web_serves_with_its_data(story: Story) -> None:
     web_serves(story, "two")
     assert story.do("web", "cat", "/data/row") == "precious\n"
+
+
+def old_web_serves_with_its_data(story: Story) -> None:
+    web_serves(story, "one")
+    assert story.do("web", "cat", "/data/row") == "precious\n"
+    assert story.policy("web.dockerup-failed") == "no"
 
 
 def family_is_whole(story: Story) -> None:
@@ -155,6 +172,13 @@ SCENES = {
         lambda story: web_serves(story, "one"),
     ),
     "replacement": Scene(web_runs, newer_web, frozenset({"web"}), newer_web_serves_with_its_data),
+    "way back": Scene(
+        web_runs,
+        broken_web,
+        frozenset({"web"}),
+        old_web_serves_with_its_data,
+        failed=frozenset({"web.dockerup-failed"}),
+    ),
     "group": Scene(family_runs, newer_web, frozenset({"web", "a-link", "a-net"}), family_is_whole),
     "orphans": Scene(orphans_run, orphans_leave, frozenset({"web"}), only_web_and_its_image_are_left),
 }
@@ -186,9 +210,13 @@ def at_first(pattern: str) -> Hook:
 
 
 def assert_next_run_mends(story: Story, scene: Scene, volumes: set[str]) -> None:
-    """Look that one run brings the host to what is listed, with nothing left over and no volume lost."""
-    story.run()
-    assert story.states() == dict.fromkeys(scene.wanted, "running")
+    """Look that one run brings the host to what is listed, with nothing left over and no volume lost.
+
+    The run that finds out or ends a failure tells it; one that comes after the way back has no more to say.
+    """
+    has_to_go_back = bool(scene.failed) and story.states() != scene.states
+    story.run(code=1 if has_to_go_back else 0)
+    assert story.states() == scene.states
     assert volumes <= story.volumes()
     scene.looks_right(story)
     story.nothing_to_do()

@@ -115,8 +115,8 @@ def test_container_of_a_person_comes_back_when_its_successor_cannot_start(story:
 
     story.run(code=1)
 
-    assert story.ids() == {"app": theirs}
-    assert story.states() == {"app": "running"}
+    assert story.serving() == {"app": theirs}
+    assert story.states() == {"app": "running", "app.dockerup-failed": "created"}
 
 
 def test_container_of_a_person_with_a_listed_name_stays_where_unmanaged_are_kept(story: Story) -> None:

@@ -227,7 +227,7 @@ def test_host_port_of_another_program_is_named_and_holds_up_no_other_entry(story
         ran = story.run(code=1)
 
         assert "free: created" in ran.stdout
-        assert "blocked: not created" in ran.stderr
+        assert "blocked: not started" in ran.stderr
         assert str(PORT) in ran.stderr
         wait_for_answer("one", PORT + 1)
         assert story.states()["free"] == "running"
@@ -248,7 +248,7 @@ def test_new_host_port_of_another_program_leaves_what_ran_running(story: Story) 
         ran = story.run(code=1)
 
     assert "what ran before runs again" in ran.stderr
-    assert story.ids() == before
+    assert story.serving() == before
     wait_for_answer("one", PORT + 1)
 
 
