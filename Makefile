@@ -1,6 +1,7 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
 # make test-crash   a kill at every engine call in turn, some minutes long
+# make test-faults  what can go wrong in a run, on the real engine, some minutes long
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
@@ -27,7 +28,7 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-pure part-boot part-engine-1 part-engine-2
-.PHONY: demo test test-crash test-vm lint bench clean $(PARTS)
+.PHONY: demo test test-crash test-faults test-vm lint bench clean $(PARTS)
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
@@ -37,13 +38,18 @@ demo: $(READY) $(HOST_READY)
 part-pure: TESTS := tests/unit tests/plan tests/examples
 part-boot: TESTS := tests/boot
 part-engine-1: TESTS := $(wildcard tests/engine/test_[a-d]*.py)
-part-engine-2: TESTS := $(filter-out $(wildcard tests/engine/test_[a-d]*.py),$(wildcard tests/engine/test_*.py))
+part-engine-2: TESTS := $(wildcard tests/engine/test_[e-z]*.py)
+# Many faults, one after the other: more than continuous integration has the time for.
+FAULTS := $(addprefix tests/engine/test_,faults.py cache_faults.py depends_on.py watch.py)
 
 test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
 	$(MAKE) --jobs=4 --output-sync=target $(PARTS)
 
 $(PARTS):
-	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
+	$(PRIVATE) $(PYTEST) -q --durations=10 $(filter-out $(FAULTS),$(TESTS))
+
+test-faults: $(READY) $(HOST_READY)
+	$(PRIVATE) $(PYTEST) -q --durations=10 $(FAULTS)
 
 test-crash: $(READY) $(HOST_READY)
 	$(PRIVATE) $(PYTEST) -m crash_all tests/engine/test_crash.py
