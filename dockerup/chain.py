@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import cast
 
 from dockerup import labels
-from dockerup.decide import Decision
+from dockerup.decision import Decision
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Host, asides, dependents_first, entry_of
 from dockerup.image import ImageRef

@@ -246,7 +246,7 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _S
 
 
 def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
-    from dockerup.report import as_json
+    from dockerup.show import as_json
 
     if options.json:
         print(as_json(report, report.exit_code))
@@ -265,7 +265,7 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
 
 def _plan(options: argparse.Namespace) -> int:
     from dockerup.reconcile import Run, reconcile
-    from dockerup.report import as_json, plan_text
+    from dockerup.show import as_json, plan_text
     from dockerup.state import Cache
 
     report = reconcile(_load(options), Run(Cache(options.cache), os.environ, act=False))
@@ -284,7 +284,7 @@ def _plan_code(report: Report, *, detailed: bool) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from dockerup.reconcile import Run, wait_until_well
-    from dockerup.report import as_json, table
+    from dockerup.show import as_json, table
     from dockerup.state import Cache
 
     run = Run(Cache(options.cache), os.environ)

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from dockerup import labels
+from dockerup.changes import changes_of
 from dockerup.execute import Outcome, Result
 from dockerup.history import Entry
-from dockerup.report import changes_of
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop
 

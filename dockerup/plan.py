@@ -17,13 +17,15 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from dockerup.chain import AWAITED, write_group
-from dockerup.decide import Decision, decide_all, owners, port_givers
+from dockerup.decide import decide_all
+from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
 from dockerup.labels import AFTER, BOUND, read_list, read_map
 from dockerup.names import Stray, straightened, strays
+from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, Image, ImageId, Snapshot
 from dockerup.steps import (

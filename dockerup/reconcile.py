@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
+from dockerup.changes import changes_of, left_volumes
 from dockerup.configuration import Configuration
 from dockerup.decide import decide_all
 from dockerup.desired import Desired
@@ -19,9 +20,10 @@ from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, questions
 from dockerup.plan import make_plan
-from dockerup.report import Report, Row, changes_of, left_volumes, rows_of
+from dockerup.report import Report
 from dockerup.snapshot import Snapshot
 from dockerup.state import Cache
+from dockerup.status import Row, rows_of
 from dockerup.steps import Plan
 from dockerup.transition import transitions
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dockerup.decide import Decision
+from dockerup.decision import Decision
 from dockerup.host import Host
 from dockerup.snapshot import Container, ContainerId
 from dockerup.steps import Cause, Existing, Keep, Node, Phase, Plan, SetRestart, Step

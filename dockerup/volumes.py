@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 
 from dockerup import labels
-from dockerup.decide import Decision
+from dockerup.decision import Decision
 from dockerup.host import Host, entry_of
 from dockerup.snapshot import Container
 

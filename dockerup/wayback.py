@@ -6,7 +6,7 @@ It is planned from what is there, so that one that was interrupted goes on. It i
 from __future__ import annotations
 
 from dockerup import labels
-from dockerup.decide import Decision
+from dockerup.decision import Decision
 from dockerup.host import Host, asides, dependents_first, entry_of
 from dockerup.images import told_by_a_registry, wanted_image
 from dockerup.memory import failed_name, memory_of

@@ -1,0 +1,189 @@
+"""What the steps of a run come to: one change for each container and image. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from dockerup.execute import Outcome, Result
+from dockerup.snapshot import Container, ContainerId, Snapshot
+from dockerup.steps import (
+    Cause,
+    Create,
+    Existing,
+    Keep,
+    Node,
+    Phase,
+    Pull,
+    Remove,
+    RemoveImage,
+    Rename,
+    SetRestart,
+    Start,
+    Step,
+    Tag,
+    Why,
+    short_image,
+)
+
+
+@dataclass(frozen=True)
+class Change:
+    """What happened to one container or image; `error` is "" when it went well.
+
+    `volumes` are the anonymous volumes that went out of use with it: they stay, and nobody else names them.
+    """
+
+    subject: str
+    action: str
+    cause: str
+    error: str = ""
+    volumes: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        stay = f"; volumes that stay: {', '.join(self.volumes)}" if self.volumes else ""
+        said = f"{self.subject}: {self.action} ({self.cause}{stay})"
+        return f"{said}: {self.error}" if self.error else said
+
+
+def changes_of(
+    results: Sequence[Result], left_volumes: Mapping[ContainerId, tuple[str, ...]]
+) -> tuple[Change, ...]:
+    """Return one change for each container and image that something was done to, or that failed.
+
+    `left_volumes` are the anonymous volumes that no container uses any more, by the one that did.
+    """
+    found: list[Change] = []
+    by_subject: dict[tuple[str, Phase, str], list[Result]] = {}
+    for result in results:
+        step = result.node.step
+        if isinstance(step, Keep):
+            continue
+        subject = result.node.group if isinstance(step, RemoveImage) else step.entry
+        by_subject.setdefault((subject, result.node.phase, _kind(result.node)), []).append(result)
+    for parts in by_subject.values():
+        change = _change(parts, left_volumes)
+        if change is not None:
+            found.append(change)
+    told = {change.subject for change in found if change.error}
+    return tuple(found) + tuple(one for one in _held_up(results) if one.subject not in told)
+
+
+def _held_up(results: Sequence[Result]) -> Iterable[Change]:
+    """Give a change for each entry that was not started, since another that it waits for failed."""
+    rounds: list[dict[int, Result]] = []
+    for result in results:
+        if not rounds or result.node.number in rounds[-1]:  # each round counts its steps from 1
+            rounds.append({})
+        rounds[-1][result.node.number] = result
+    for one in rounds:
+        for result in one.values():
+            step = result.node.step
+            awaited = _awaited(result, one) if isinstance(step, Start) else ""
+            if awaited and result.outcome is Outcome.NOT_RUN:
+                yield Change(step.entry, "not started", str(step.cause), f"waits for {awaited}")
+
+
+def _awaited(result: Result, others: Mapping[int, Result]) -> str:
+    """Return the nearest entry of which a step waits for a step that failed or was not done, "" for none."""
+    rest, seen, entry = list(result.node.after), set[int](), result.node.step.entry
+    while rest:
+        number = rest.pop()
+        other = others.get(number)
+        if number in seen or other is None or other.outcome is Outcome.DONE:
+            continue
+        seen.add(number)
+        if other.node.step.entry != entry:
+            return other.node.step.entry
+        rest += other.node.after
+    return ""
+
+
+def _kind(node: Node) -> str:
+    """Tell the removal of what nobody lists apart from the changes of an entry."""
+    return node.group if node.phase is Phase.REMOVE else ""
+
+
+def left_volumes(before: Iterable[Container], after: Snapshot) -> dict[ContainerId, tuple[str, ...]]:
+    """Return the anonymous volumes of containers that are gone and that no container has taken over."""
+    there = {one.container_id for one in after.containers}
+    used = {mount.volume for one in after.containers for mount in one.mounts}
+    return {
+        one.container_id: tuple(
+            sorted(mount.volume for mount in one.mounts if mount.anonymous and mount.volume not in used)
+        )
+        for one in before
+        if one.container_id not in there
+    }
+
+
+def _volumes_of(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> tuple[str, ...]:
+    removed = [part.node.step for part in parts if part.outcome is Outcome.DONE]
+    targets = [step.target for step in removed if isinstance(step, Remove)]
+    return tuple(
+        volume
+        for target in targets
+        if isinstance(target, Existing)
+        for volume in left.get(target.container_id, ())
+    )
+
+
+def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> Change | None:
+    outcomes = {part.outcome for part in parts}
+    wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
+    main = main_step([part.node.step for part in parts])
+    action, subject = _action([part.node for part in parts]), main.entry
+    if isinstance(main, RemoveImage):
+        subject = f"image {short_image(main.image)}"
+    went_back = [part for part in parts if part.node.step.cause.why is Why.WAY_BACK]
+    if wrong or went_back:
+        back = Outcome.UNDONE in outcomes or any(part.outcome is Outcome.DONE for part in went_back)
+        way_back = "; what ran before runs again" if back else ""
+        stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]
+        if stuck:
+            way_back = f"; not everything could be undone: {stuck[0].node.step}: {stuck[0].text}"
+        if not wrong:
+            return Change(subject, "rolled back", str(main.cause), way_back.lstrip("; "))
+        said, newline, log = wrong[0].text.partition("\n")
+        log = f"\n  the end of its log:\n{log}" if newline else ""
+        if _only_made(parts):
+            return Change(subject, "not started", str(Cause(Why.NEVER_STARTED)), f"{said}{way_back}{log}")
+        return Change(subject, f"not {action}", str(main.cause), f"{said}{way_back}{log}")
+    if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
+        return None
+    return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
+
+
+def _only_made(parts: Sequence[Result]) -> bool:
+    """Tell whether all that was done was to make a container for the first time: it is never started yet."""
+    made = any(isinstance(part.node.step, Create) and part.outcome is Outcome.DONE for part in parts)
+    starts = [part.node.step for part in parts if part.outcome is Outcome.FAILED]
+    return made and any(isinstance(step, Start) and not step.failed_name for step in starts)
+
+
+def main_step(steps: Sequence[Step]) -> Step:
+    """Return the step that tells best why anything was done: not the clearing up, nor the fetching."""
+    telling = [step for step in steps if step.cause.why is not Why.LEFT_OVER]
+    acting = [step for step in telling if not isinstance(step, (Pull, Tag))]
+    images = [step for step in steps if isinstance(step, RemoveImage)]
+    return [*images[-1:], *acting, *telling, *steps][0]
+
+
+def _action(nodes: Iterable[Node]) -> str:
+    """Return what the steps on one container come to, in a word."""
+    steps = [node.step for node in nodes]
+    created = [step for step in steps if isinstance(step, Create)]
+    if created:
+        return "replaced" if created[0].name != created[0].entry else "created"
+    if any(step.cause.why is Why.INTERRUPTED for step in steps):
+        return "replaced"
+    for kind, word in (
+        (Start, "started"),
+        (Remove, "removed"),
+        (Rename, "renamed"),
+        (SetRestart, "changed"),
+        (RemoveImage, "removed"),
+    ):
+        if any(isinstance(step, kind) for step in steps):
+            return word
+    return "fetched"

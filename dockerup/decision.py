@@ -1,0 +1,66 @@
+"""What an entry needs, as decided: which of its containers stays, which go, and why. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dockerup.images import WantedImage
+from dockerup.snapshot import Container
+from dockerup.spec import ContainerSpec
+from dockerup.steps import Cause, Created, Existing, Target
+from dockerup.transition import Transition
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What an entry needs.
+
+    `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those
+    that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
+    nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
+    `forget`: the failed container that is of no use any more.
+    """
+
+    spec: ContainerSpec
+    cause: Cause
+    image: WantedImage
+    keeper: Container | None = None
+    olds: tuple[Container, ...] = ()
+    bound: tuple[tuple[str, Target], ...] = ()
+    again: bool = False
+    held: bool = False
+    well: bool = True
+    back: Transition | None = None
+    forget: Container | None = None
+
+    @property
+    def target(self) -> Target:
+        """The container that the entry will have."""
+        if self.keeper is None:
+            return Created(self.spec.name)
+        return Existing(self.keeper.container_id, self.keeper.name)
+
+    @property
+    def starts(self) -> bool:
+        """Whether the entry's container has yet to be started."""
+        return not self.held and (self.keeper is None or self.again or not settled(self.keeper, self.spec))
+
+    @property
+    def disturbs(self) -> bool:
+        """Whether anything that ran is touched."""
+        return not self.held and (self.starts or bool(self.olds))
+
+
+def settled(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container runs, or ended as its entry allows: no start is due."""
+    return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
+
+
+def complete(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container did its work and is not meant to run again."""
+    return one.state == "exited" and one.exit_code == 0 and spec.restart in {"on-failure", "no"}
+
+
+def failed(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a job that is never started again ended badly."""
+    return one.state == "exited" and one.exit_code not in {0, None} and spec.restart == "no"

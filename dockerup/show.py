@@ -1,0 +1,130 @@
+"""How a report is shown: a table and a plan for people, JSON for machines. Pure: a report in, text out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dockerup.changes import main_step
+from dockerup.problems import Problem
+from dockerup.report import Report
+from dockerup.status import Row
+from dockerup.steps import Keep, Phase, Pull, Step, Tag
+
+
+def plan_text(report: Report) -> str:
+    """Return a plan as a person reads it: for each group what happens and why, then the steps in order."""
+    home = {
+        node.step.entry: node.group.partition(",")[0]
+        for node in report.plan.nodes
+        if not isinstance(node.step, (Pull, Tag))
+    }
+    blocks: dict[tuple[Phase, str], list[Step]] = {}
+    for node in report.plan.nodes:
+        group = home.get(node.step.entry, node.group) if node.phase is Phase.CONVERGE else node.step.entry
+        blocks.setdefault((node.phase, group), []).append(node.step)
+    lines = [line for (phase, _), steps in blocks.items() for line in _block_lines(phase, steps)]
+    count = len({node.step.entry for node in report.plan.changes})
+    lines.append(f"{count} to change." if count else "Nothing to do.")
+    return "\n".join(lines)
+
+
+def _block_lines(phase: Phase, steps: Sequence[Step]) -> Iterable[str]:
+    by_entry: dict[str, list[Step]] = {}
+    for step in steps:
+        by_entry.setdefault(step.entry, []).append(step)
+    for entry, own in by_entry.items():
+        sign = " " if isinstance(own[0], Keep) else "-" if phase is not Phase.CONVERGE else "~"
+        yield f"{sign} {entry}: {main_step(own).cause}"
+    yield from (f"      {step}" for step in steps if not isinstance(step, Keep))
+
+
+def table(rows: Sequence[Row]) -> str:
+    """Return the rows as a table with a heading, and below it a sentence for each that is not well."""
+    if not rows:
+        return "No containers are listed."
+    heading = ("NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE")
+    cells = [
+        tuple(
+            cell or "-"
+            for cell in (
+                row.name,
+                row.state,
+                row.health,
+                row.image,
+                row.digest,
+                row.since,
+                row.ports,
+                row.source,
+            )
+        )
+        for row in rows
+    ]
+    widths = [max(map(len, column)) for column in zip(heading, *cells)]
+    lines = [_padded(line, widths) for line in (heading, *cells)]
+    told = {row.name: row.waits if row.well else row.says for row in rows}
+    lines += [f"{name}: {text}" for name, text in told.items() if text]
+    return "\n".join(lines)
+
+
+def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
+
+
+def as_json(report: Report, exit_code: int) -> str:
+    """Return the whole report as one JSON document, with the exit code of the command that gives it."""
+    document: dict[str, Any] = {
+        "exitCode": exit_code,
+        "whole": report.whole,
+        "containers": [_row_json(row) for row in report.rows],
+        "changes": [
+            {
+                "subject": one.subject,
+                "action": one.action,
+                "cause": one.cause,
+                "error": one.error or None,
+                "volumes": list(one.volumes),
+            }
+            for one in report.changes
+        ],
+        "plan": [
+            {
+                "number": node.number,
+                "after": list(node.after),
+                "entry": node.step.entry,
+                "step": str(node.step),
+                "cause": str(node.step.cause),
+            }
+            for node in report.plan.nodes
+        ],
+        "problems": [_problem_json(problem) for problem in report.problems],
+        "notes": list(report.notes),
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False)
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "name": row.name,
+        "state": row.state,
+        "well": row.well,
+        "says": row.says,
+        "health": row.health or None,
+        "image": row.image,
+        "digest": row.digest or None,
+        "since": row.since or None,
+        "ports": row.ports or None,
+        "source": row.source,
+    }
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    where = problem.where
+    return {
+        "source": where.source,
+        "line": where.line or None,
+        "path": list(where.path),
+        "what": problem.what,
+        "fix": problem.fix,
+    }
