@@ -16,6 +16,7 @@ DECIDING: tuple[str, ...] = (
     *(
         "plan",
         "chain",
+        "fetch",
         "sheet",
         "volumes",
         "wayback",
