@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dockerup import sources
+from dockerup.credentials import read_registry_auth
 from dockerup.desired import Desired, combine
 from dockerup.document import decode
 from dockerup.problems import InvalidInputError, Origin, Problem
@@ -20,14 +21,19 @@ LIMIT_BYTES = 1 << 16
 
 @dataclass(frozen=True)
 class Configuration:
-    """What a run is told: how to work, and what each source lists."""
+    """What a run is told: how to work, and what each source lists.
+
+    `problems` are those that keep nothing but a login from being used.
+    """
 
     settings: Settings
     results: tuple[SourceResult, ...]
+    problems: tuple[Problem, ...] = ()
 
     def desired(self) -> Desired:
         """Return what all sources want together. Raises NoSourceError when there is no source at all."""
-        return combine(self.results, self.settings.health_timeout)
+        desired = combine(self.results, self.settings.health_timeout)
+        return replace(desired, problems=(*desired.problems, *self.problems))
 
 
 def load(
@@ -42,7 +48,12 @@ def load(
     first = read_settings(text, path, flags)
     user_data = sources.read_user_data(first.aws, cache, environ)
     settings = read_settings(text, path, flags, user_data.block)
-    return Configuration(settings, (user_data, read_confdir(settings.confdir)))
+    problems: list[Problem] = []
+    if settings.registry_auth:
+        logins, problems = read_registry_auth(settings.registry_auth)
+        # Those of user-data come first: deploy time goes before image time.
+        settings = replace(settings, registryAuth=(*settings.registryAuth, *logins))
+    return Configuration(settings, (user_data, read_confdir(settings.confdir)), tuple(problems))
 
 
 def read_file(config: str | None) -> Settings:

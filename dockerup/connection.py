@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
@@ -10,10 +11,12 @@ from dataclasses import dataclass
 from threading import Event
 from typing import Callable
 
+from dockerup.credentials import Logins
 from dockerup.desired import Desired
-from dockerup.engine import Engine, EngineError, login_from_docker_config, own_container_id
+from dockerup.engine import Engine, EngineError, own_container_id
 from dockerup.image import Answer, ImageRef
-from dockerup.registry import Login, check
+from dockerup.logins import Login, NoLoginError
+from dockerup.registry import check
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.state import Cache
@@ -35,6 +38,7 @@ class Connection:
     engine: Engine
     settings: Settings
     watch: Watch
+    logins: Logins
 
     def observe(self, desired: Desired) -> Snapshot:
         """Return the host as it is."""
@@ -49,7 +53,8 @@ class Connection:
         """Return what the registries say of some references; one that is away says Unknown."""
         if not refs:
             return {}
-        return check(refs, concurrency=self.settings.concurrency, login_for=self.login_for)
+        concurrency, logins = self.settings.concurrency, self.logins
+        return check(refs, concurrency=concurrency, login_for=logins.find, refused=logins.refuse)
 
     def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
         """Return what waits for containers of the listed entries; their env values show in no message."""
@@ -61,14 +66,21 @@ class Connection:
         return prove
 
     def pull(self, image: ImageRef) -> None:
-        """Fetch an image."""
-        self.engine.pull(image, self.login_for(image.domain), self.settings.pull_timeout)
-
-    def login_for(self, domain: str) -> Login | None:
-        """Return the login for a registry: the one in the settings, else the one of `docker login`."""
-        if self.settings.username:
-            return Login(self.settings.username, self.settings.password)
-        return login_from_docker_config(domain)
+        """Fetch an image, with the login that its registry has; without one where that cannot be had."""
+        login: Login | None = None
+        doubt = ""
+        try:
+            login = self.logins.find(image.domain)
+        except NoLoginError as error:
+            doubt = str(error)
+        try:
+            self.engine.pull(image, login, self.settings.pull_timeout)
+        except EngineError as error:
+            if login is not None and _is_denial(error):
+                doubt = f"{image.domain} was asked as {login.whose}"
+            if not doubt:
+                raise
+            raise EngineError(str(error), error.status, doubt) from error
 
 
 @contextmanager
@@ -82,13 +94,18 @@ def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Ite
             cache.keep_api_version(url, engine.api_version, now)
         watch = Watch(engine)
         try:
-            yield Connection(engine, settings, watch)
+            yield Connection(engine, settings, watch, Logins(settings, environ))
         finally:
             watch.close()
             engine.close()
     except EngineError:
         cache.forget_api_version()
         raise
+
+
+def _is_denial(error: EngineError) -> bool:
+    """Tell whether a registry refused a pull. The engine passes its words on, with a status of any kind."""
+    return re.search(r"unauthorized|denied|forbidden|no basic auth", str(error), re.IGNORECASE) is not None
 
 
 def _own_id() -> str:

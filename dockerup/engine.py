@@ -5,6 +5,7 @@ Docker Engine API 1.41 and later (https://docs.docker.com/reference/api/engine/)
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -15,7 +16,6 @@ from typing import Any
 
 import docker
 import requests
-from docker import auth as docker_auth
 from docker import errors as docker_errors
 from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
@@ -23,9 +23,9 @@ from docker.utils import kwargs_from_env
 from dockerup.body import create_body
 from dockerup.engine_json import container_from, detail_from, image_from
 from dockerup.image import ImageRef
+from dockerup.logins import Login
 from dockerup.output import frames, last_lines
 from dockerup.problems import DockerupError
-from dockerup.registry import Login
 from dockerup.snapshot import ContainerId, Detail, ImageId, Snapshot
 from dockerup.steps import Create
 
@@ -190,8 +190,8 @@ class Engine:
         parameters = {"fromImage": image.familiar_name, "tag": image.digest or image.tag}
         headers = {}
         if login is not None:
-            credentials = {"username": login.username, "password": login.password}
-            headers["X-Registry-Auth"] = docker_auth.encode_header(credentials).decode()
+            credentials = json.dumps(login.for_engine()).encode()
+            headers["X-Registry-Auth"] = base64.urlsafe_b64encode(credentials).decode()
         with _told("pull", image.familiar, timeout):
             # The SDK's own pull waits for ever; the session beneath it can be told not to.
             url = self._url("/images/create")
@@ -271,19 +271,6 @@ class Engine:
         """Take a name of an image away, and with its last name the image."""
         with _told("remove image", name):
             self._api.remove_image(name, force=False, noprune=False)
-
-
-def login_from_docker_config(domain: str) -> Login | None:
-    """Return the login that `docker login` stored for a registry, None when there is none."""
-    config = docker_auth.load_config()
-    try:
-        found = config.resolve_authconfig(docker_auth.INDEX_NAME if domain == "docker.io" else domain)
-    except docker_errors.DockerException:
-        return None
-    if not found or "username" not in {key.lower() for key in found}:
-        return None
-    folded = {key.lower(): value for key, value in found.items()}
-    return Login(folded["username"], folded["password"])
 
 
 def own_container_id(mountinfo: str) -> str:

@@ -222,6 +222,8 @@ def default_conf(unmanaged: Sequence[str]) -> str:
         "# does a `dockerup:` block in user-data.",
     ]
     for setting in SETTINGS.values():
+        if setting.of_object:
+            continue
         lines += ["", f"# {setting.help}"]
         lines += (
             _unmanaged(unmanaged) if setting.key == "unmanaged" else [f"#{setting.key}={_shown(setting)}"]

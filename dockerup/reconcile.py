@@ -82,6 +82,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             seen.update((one.container_id, one) for one in observed.containers)
             if any(one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED} for one in latest):
                 stop = _only_ways_back()
+        notes += host.logins.notes
     clock_zero = time.time() - time.monotonic()
     append(run.cache.directory, entries_of(results, before, observed, os.urandom(8).hex(), clock_zero))
     return Report(

@@ -16,11 +16,12 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Callable, Optional
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Callable
 from urllib.parse import urlencode, urlsplit
 
 from dockerup.image import DEFAULT_DOMAIN, Answer, ImageRef, Known, Unknown, is_digest
+from dockerup.logins import Login, LoginFor, NoLoginError
 from dockerup.transport import HUB_HOST, NoAnswerError, Timeouts, Transport, is_loopback, late, origin
 
 if TYPE_CHECKING:
@@ -42,17 +43,6 @@ _CHALLENGE_WORD = re.compile(r'([A-Za-z][\w-]*)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|
 
 
 @dataclass(frozen=True)
-class Login:
-    """A user of a registry."""
-
-    username: str
-    password: str = field(repr=False)
-
-
-LoginFor = Callable[[str], Optional[Login]]
-
-
-@dataclass(frozen=True)
 class Challenge:
     """How a registry wants to be logged in to: `scheme` is "basic" or "bearer", the rest is for tokens."""
 
@@ -67,17 +57,23 @@ def no_login(_domain: str) -> Login | None:
     return None
 
 
+def _forget(_domain: str, _reason: str) -> None:
+    """Keep nothing of a login that was refused."""
+
+
 def check(
     refs: Iterable[ImageRef],
     *,
     concurrency: int = 8,
     login_for: LoginFor = no_login,
+    refused: Callable[[str, str], None] = _forget,
     timeouts: Timeouts = _DEFAULT_TIMEOUTS,
 ) -> dict[ImageRef, Answer]:
     """Return for each reference which digest its registry has for it now; never raises.
 
     A reference with a digest costs no request. `login_for` gives the login for a domain ("docker.io",
     "127.0.0.1:5000"); it is asked at most once for each, from a thread, and only when the registry wants one.
+    `refused` is told, once, the domain of a registry that refuses its login, and the reason.
     """
     answers: dict[ImageRef, Answer] = {}
     waiting: dict[str, list[ImageRef]] = {}
@@ -91,7 +87,9 @@ def check(
         return answers
     deadline = time.monotonic() + timeouts.total
     with contextlib.ExitStack() as stack:
-        registries = [_Registry(name, login_for, timeouts, deadline, concurrency) for name in waiting]
+        registries = [
+            _Registry(name, login_for, refused, timeouts, deadline, concurrency) for name in waiting
+        ]
         for registry in registries:
             stack.callback(registry.close)
         answers.update(_ask_side_by_side(registries, waiting, concurrency, deadline))
@@ -137,7 +135,13 @@ class _Registry:
     """One registry during one check: its connections and tokens, and what it has been found to want."""
 
     def __init__(
-        self, domain: str, login_for: LoginFor, timeouts: Timeouts, deadline: float, connections: int
+        self,
+        domain: str,
+        login_for: LoginFor,
+        refused: Callable[[str, str], None],
+        timeouts: Timeouts,
+        deadline: float,
+        connections: int,
     ) -> None:
         host = HUB_HOST if domain == DEFAULT_DOMAIN else domain
         self.domain = domain
@@ -150,6 +154,7 @@ class _Registry:
         self._silences = 0
         self._challenge: Challenge | None = None
         self._login_for = login_for
+        self._refused = refused
         self._logins: dict[str, Login | None] = {}
         self._tokens: dict[tuple[str, str, str], str] = {}
         self._locks: dict[object, threading.Lock] = {}
@@ -236,13 +241,19 @@ class _Registry:
             return None
         login = self._login()
         if challenge.scheme == "basic":
+            if login and login.identity_token:
+                what = "wants a password, and what is stored for it is an identity token"
+                raise NoAnswerError(f"{self.domain} {what}", for_all=True)
             return _basic(login) if login else None
         return f"Bearer {self._token(challenge, ref, login)}"
 
     def _login(self) -> Login | None:
         with self._lock("login"):
             if self.domain not in self._logins:
-                self._logins[self.domain] = self._login_for(self.domain)
+                try:
+                    self._logins[self.domain] = self._login_for(self.domain)
+                except NoLoginError as error:
+                    raise NoAnswerError(str(error), for_all=True) from None
             return self._logins[self.domain]
 
     def _token(self, challenge: Challenge, ref: ImageRef, login: Login | None) -> str:
@@ -258,25 +269,39 @@ class _Registry:
             raise NoAnswerError(
                 f"{self.domain} wants logins sent without TLS, which is refused", for_all=True
             )
+        host = urlsplit(challenge.realm).netloc
+        with contextlib.closing(self._token_response(challenge, scope, login)) as response:
+            status = response.status_code
+            if status in (401, 403) and login is None:
+                raise self._wants_login(ref)
+            # 400 is how OAuth2 says that a grant is none (RFC 6749, 5.2).
+            if login is not None and (status == 401 or (status == 400 and login.identity_token)):
+                raise self._wrong_login(login)
+            if status in (403, 429):
+                raise self._refusal(response, ref)
+            if status != 200:
+                raise NoAnswerError(f"{host} gave no token for {self.domain} ({status})")
+            token = _token_in(self._http.read(response, MOST_TOKEN_BYTES))
+        if not token:
+            raise NoAnswerError(f"{host} gave no token for {self.domain}")
+        return token
+
+    def _token_response(self, challenge: Challenge, scope: str, login: Login | None) -> requests.Response:
+        """Ask for a token as token.md has it, with an identity token as docs/spec/auth/oauth.md does."""
+        if login and login.identity_token:
+            form = {
+                "grant_type": "refresh_token",
+                "refresh_token": login.identity_token,
+                "service": challenge.service,
+                "client_id": "dockerup",
+                "scope": scope,
+            }
+            return self._http.post(challenge.realm, form)
         query = [("service", challenge.service)] if challenge.service else []
         query += [("account", login.username)] if login else []
         query += [("scope", one) for one in scope.split()]
         url = f"{challenge.realm}{'&' if urlsplit(challenge.realm).query else '?'}{urlencode(query)}"
-        authorization = _basic(login) if login else None
-        with contextlib.closing(self._http.follow("GET", url, authorization)) as response:
-            if response.status_code in (401, 403) and login is None:
-                raise self._wants_login(ref)
-            if response.status_code == 401 and login is not None:
-                raise self._wrong_login(login)
-            if response.status_code in (403, 429):
-                raise self._refusal(response, ref)
-            if response.status_code != 200:
-                status = response.status_code
-                raise NoAnswerError(f"{urlsplit(url).netloc} gave no token for {self.domain} ({status})")
-            token = _token_in(self._http.read(response, MOST_TOKEN_BYTES))
-        if not token:
-            raise NoAnswerError(f"{urlsplit(url).netloc} gave no token for {self.domain}")
-        return token
+        return self._http.follow("GET", url, _basic(login) if login else None)
 
     def _refusal(self, response: requests.Response, ref: ImageRef) -> NoAnswerError:
         status = response.status_code
@@ -297,16 +322,16 @@ class _Registry:
             return self._wants_login(ref)
         if status == 401 and self._challenge is not None and self._challenge.scheme == "basic":
             return self._wrong_login(login)
-        return NoAnswerError(
-            f'{self.domain} does not let user "{login.username}" pull {ref.path}, or has none'
-        )
+        return NoAnswerError(f"{self.domain} does not let {login.whose} pull {ref.path}, or has none")
 
     def _wants_login(self, ref: ImageRef) -> NoAnswerError:
         return NoAnswerError(f"{self.domain} wants a login for {ref.path}, or has no such image")
 
     def _wrong_login(self, login: Login) -> NoAnswerError:
         # For all: a wrong password sent once for each image locks accounts.
-        return NoAnswerError(f'{self.domain} refuses the login of user "{login.username}"', for_all=True)
+        reason = f"{self.domain} refuses the login of {login.whose}"
+        self._refused(self.domain, reason)
+        return NoAnswerError(reason, for_all=True)
 
     def _lock(self, key: object) -> threading.Lock:
         return self._locks.setdefault(key, threading.Lock())  # setdefault of a dict is atomic

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Callable
 
+from dockerup.logins import RegistryLogin, parse_registry_auth
 from dockerup.problems import InvalidInputError, Origin, Problem, instead
 from dockerup.sources.result import Item
 
@@ -15,6 +16,7 @@ DEFAULT_CONFIG = "/etc/dockerup/dockerup.conf"
 DEFAULT_CACHE = "/var/cache/dockerup"
 
 Reader = Callable[[str], Any]
+ObjectReader = Callable[[object, Origin], tuple[Any, list[Problem]]]
 
 
 class _NotValidError(Exception):
@@ -44,6 +46,10 @@ def _absolute_path(text: str) -> str:
     return text
 
 
+def _path_or_none(text: str) -> str:
+    return _absolute_path(text) if text else ""
+
+
 def _whole(least: int, most: int) -> Reader:
     def read(text: str) -> int:
         if not re.fullmatch(r"[0-9]{1,9}", text) or not least <= int(text) <= most:
@@ -62,8 +68,20 @@ def _one_of(*words: str) -> Reader:
     return read
 
 
-def _row(default: object, read: Reader, help_text: str, *, flag: bool = True, secret: bool = False) -> Any:
-    metadata = {"read": read, "help": help_text, "flag": flag, "secret": secret}
+def _no_text(_text: str) -> str:
+    raise _NotValidError("registry_auth=FILE, and what this should hold into that file")
+
+
+def _row(
+    default: object,
+    read: Reader,
+    help_text: str,
+    *,
+    flag: bool = True,
+    secret: bool = False,
+    of_object: ObjectReader | None = None,
+) -> Any:
+    metadata = {"read": read, "help": help_text, "flag": flag, "secret": secret, "of_object": of_object}
     return dataclasses.field(default=default, metadata=metadata, repr=not secret)
 
 
@@ -78,8 +96,19 @@ class Settings:
     remote: str = _row("", _text, "URL of the engine; default: DOCKER_HOST, else /var/run/docker.sock")
     pull: bool = _row(True, _truth, "look for newer images in the registries")
     interval: int = _row(60, _whole(1, 86400), "seconds from one run to the next with --server")
-    username: str = _row("", _text, "name for registry logins", flag=False)
-    password: str = _row("", _text, "password for registry logins", flag=False, secret=True)
+    username: str = _row("", _text, "user of Docker Hub", flag=False)
+    password: str = _row("", _text, "password of that user", flag=False, secret=True)
+    registry_auth: str = _row(
+        "", _path_or_none, "file of logins for registries, with what registryAuth holds; 0600", flag=False
+    )
+    registryAuth: tuple[RegistryLogin, ...] = _row(  # noqa: N815  # as users write it
+        (),
+        _no_text,
+        "logins for registries, in user-data only: {HOST: {username: U, password: P}}, or passwordFile: F",
+        flag=False,
+        secret=True,
+        of_object=parse_registry_auth,
+    )
     unmanaged: str = _row(
         "remove", _one_of("remove", "keep"), "containers that dockerup did not start: remove or keep"
     )
@@ -105,7 +134,7 @@ class Settings:
 
 @dataclass(frozen=True)
 class Setting:
-    """One row of the table, as other modules see it."""
+    """One row of the table, as other modules see it. With `of_object` it stands in user-data's block only."""
 
     key: str
     default: object
@@ -113,6 +142,7 @@ class Setting:
     help: str
     flag: bool
     secret: bool
+    of_object: ObjectReader | None
 
 
 SETTINGS: Mapping[str, Setting] = {
@@ -137,6 +167,8 @@ def read_settings(
         _read_one(origin, key, value, values, problems)
     for origin, key, value in _block_lines(block, problems) if block else ():
         _read_one(origin, key, value, values, problems)
+    if block:
+        _read_objects(block, values, problems)
     for key, value in flags.items():
         _read_one(Origin(f"--{key.replace('_', '-')}"), key, value, values, problems)
     if problems:
@@ -173,12 +205,23 @@ def _block_lines(block: Item, problems: list[Problem]) -> Iterator[tuple[Origin,
         problems.append(Problem(block.origin, "this is no object of settings", "Write key: value below it."))
         return
     for key, value in block.value.items():
+        if key in SETTINGS and SETTINGS[key].of_object:
+            continue
         origin, text = block.origin.at(str(key)), _as_typed(key, value)
         if text is None and key in SETTINGS:
             what = "the value is not one line of text, a number or true/false"
             problems.append(Problem(origin, what, "Write it as it would stand in dockerup.conf."))
         else:
             yield origin, str(key), text or ""
+
+
+def _read_objects(block: Item, values: dict[str, object], problems: list[Problem]) -> None:
+    """Read the settings of a block that no line of a file can hold."""
+    given = block.value if isinstance(block.value, Mapping) else {}
+    for key, setting in SETTINGS.items():
+        if setting.of_object and key in given:
+            values[key], found = setting.of_object(given[key], block.origin.at(key))
+            problems += found
 
 
 def _as_typed(key: object, value: object) -> str | None:

@@ -8,7 +8,7 @@ import os
 import socket
 import ssl
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
@@ -94,6 +94,10 @@ class Transport:
             url = target
         raise NoAnswerError(f"{self._domain} redirects more than {MOST_REDIRECTS} times")
 
+    def post(self, url: str, form: Mapping[str, str]) -> requests.Response:
+        """Return the answer to a form, which holds a secret and so follows no redirect."""
+        return self._send("POST", url, {}, first=True, form=form)
+
     def read(self, response: requests.Response, most_bytes: int) -> bytes:
         """Return the body of an answer, which is refused when it is larger than `most_bytes`."""
         import requests
@@ -109,7 +113,15 @@ class Transport:
             raise self._fault(error, response.url) from None
         return body
 
-    def _send(self, method: str, url: str, headers: dict[str, str], *, first: bool) -> requests.Response:
+    def _send(
+        self,
+        method: str,
+        url: str,
+        headers: dict[str, str],
+        *,
+        first: bool,
+        form: Mapping[str, str] | None = None,
+    ) -> requests.Response:
         import requests
 
         for final in (False, True):
@@ -119,8 +131,9 @@ class Transport:
                     method,
                     url,
                     headers=headers,
+                    data=form,
                     allow_redirects=False,
-                    stream=method == "GET",
+                    stream=method != "HEAD",
                     timeout=(min(self._timeouts.connect, left), min(self._timeouts.read, left)),
                     **self._ways(url),
                 )

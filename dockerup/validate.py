@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 
 from dockerup.configuration import Configuration
+from dockerup.credentials import problems_of_passwords
 from dockerup.desired import NoSourceError, combine
 from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.settings import read_settings
@@ -33,7 +34,7 @@ def problems_of_host(configuration: Configuration) -> list[Problem]:
                 str(error),
             )
         ]
-    return list(desired.problems)
+    return [*desired.problems, *problems_of_passwords(configuration.settings.registryAuth)]
 
 
 def _problems_of_file(path: str) -> Sequence[Problem]:

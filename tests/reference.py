@@ -66,6 +66,8 @@ def _flags(setting: Setting) -> str:
 
 def _value(key: str) -> str:
     """Return what a setting's value may be, in the words of the message that refuses another one."""
+    if SETTINGS[key].of_object:
+        return "an object"
     if isinstance(SETTINGS[key].default, tuple):
         return "words, with commas or spaces between them"
     try:

@@ -17,21 +17,27 @@ from dockerup.problems import InvalidInputError, Origin, Problem
 
 _MAX_LINKS = 40  # as many as Linux follows (path_resolution(7))
 _OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+_OTHERS_READ = stat.S_IRGRP | stat.S_IROTH
 _TO_WALK = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _TO_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Opening a pipe that nobody writes to would hang without O_NONBLOCK.
 _TO_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def read_trusted(path: str, limit_bytes: int) -> bytes:
+def read_trusted(path: str, limit_bytes: int, *, private: bool = False) -> bytes:
     """Return the bytes of a regular file that nobody but root and the running user can have written.
 
     Raises FileNotFoundError when there is no such file, and InvalidInputError, saying what to run, when
     someone else can write to it or to a directory on its way, or it is no file or above `limit_bytes`.
+    With `private` also when someone else can read it.
     """
     with _opened(path, _TO_READ) as (descriptor, real_path):
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise _refusal(real_path, "this is no regular file", "Put a plain file in its place.")
+        if private and status.st_mode & _OTHERS_READ:
+            what = f"others may read this, which holds a secret (mode {stat.S_IMODE(status.st_mode):04o})"
+            raise _refusal(real_path, what, f"Run: chmod 0600 {shlex.quote(real_path)}")
         raw = _read_up_to(descriptor, limit_bytes + 1)
     if len(raw) > limit_bytes:
         raise _refusal(real_path, f"the file has more than {limit_bytes} bytes", "Write a smaller file.")

@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from dockerup.image import Answer, Known, Unknown, parse_reference
-from dockerup.registry import Login, check
+from dockerup.logins import Login
+from dockerup.registry import check
 from dockerup.transport import Timeouts
 from tests.testbed.images import Image, make_image
 from tests.testbed.registry import Registry

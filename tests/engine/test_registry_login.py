@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from dockerup.image import Known, Unknown, parse_reference
-from dockerup.registry import Login, check
+from dockerup.logins import Login
+from dockerup.registry import check
 from tests.testbed.site import DIGEST, LOGIN, SHA, Answering, Reply, Request, Site, basic, reason, wants_basic
 
 

@@ -14,7 +14,8 @@ from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
 from dockerup.image import ImageRef, Unknown, parse_reference
-from dockerup.registry import Login, check
+from dockerup.logins import Login
+from dockerup.registry import check
 
 LOGIN = Login("ada", "pa:ss wörd")
 SHA = "sha256:" + "ab" * 32

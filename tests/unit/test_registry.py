@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from dockerup import transport
 from dockerup.image import Known, parse_reference
-from dockerup.registry import Challenge, Login, check, may_name_realm, parse_challenge, seconds_wanted
+from dockerup.logins import Login
+from dockerup.registry import Challenge, check, may_name_realm, parse_challenge, seconds_wanted
 from dockerup.transport import is_loopback
 
 SHA = "sha256:" + "0123456789abcdef" * 4
