@@ -91,7 +91,7 @@ class DockerConfig:
 def parse_docker_config(raw: bytes) -> DockerConfig:
     """Return what a config.json says. Never raises: what cannot be used is left out, and is in `faults`."""
     try:
-        document = json.loads(raw)
+        document = json.loads(raw.decode("utf-8-sig"))
     except json.JSONDecodeError as error:
         return DockerConfig(faults=(f"line {error.lineno}, column {error.colno}: this is no JSON",))
     except (ValueError, RecursionError):
@@ -118,11 +118,14 @@ def _mapping(document: Mapping[str, Any], key: str, faults: list[str]) -> Mappin
 
 def _by_registry(entries: Mapping[str, Any]) -> Iterator[tuple[str, str, Any]]:
     """Give domain, address and value of each entry; of two for one registry, docker's own form comes last."""
-    exact = [address for address in entries if address in {HUB_ADDRESS, registry_of(address)}]
-    for address in [*(one for one in entries if one not in exact), *exact]:
-        domain = registry_of(address)
+    found = [(registry_of(address), address) for address in entries]
+    for domain, address in sorted(found, key=lambda pair: pair[1] == _docker_form(pair[0])):
         if domain:
             yield domain, address, entries[address]
+
+
+def _docker_form(domain: str) -> str:
+    return HUB_ADDRESS if domain == DEFAULT_DOMAIN else domain
 
 
 def _helper(name: object, where: str, faults: list[str]) -> str:

@@ -44,11 +44,25 @@ def _problems_of_file(path: str) -> Sequence[Problem]:
     except OSError as error:
         return [Problem(Origin(path), f"it cannot be read: {error.strerror}", "Name a file that is there.")]
     try:
-        return combine([_read(path, raw)]).problems
+        result = _read(path, raw)
     except InvalidInputError as error:
         return error.problems
+    return [*_problems_of_block(result), *_problems_of_list(path, result)]
+
+
+def _problems_of_list(path: str, result: SourceResult) -> Sequence[Problem]:
+    try:
+        return combine([result]).problems
     except NoSourceError:
         return [Problem(Origin(path), "it lists no containers", "Write containers: and a list below it.")]
+
+
+def _problems_of_block(result: SourceResult) -> Sequence[Problem]:
+    try:
+        read_settings("", result.name, {}, result.block)
+    except InvalidInputError as error:
+        return error.problems
+    return ()
 
 
 def _read(path: str, raw: bytes) -> SourceResult:

@@ -21,11 +21,10 @@ from typing import Any
 from dockerup.files import write_whole
 from dockerup.keys import SECRETS
 from dockerup.problems import InvalidInputError, Origin, Problem
-from dockerup.sources.listing import KEY, items_of_list
+from dockerup.sources.listing import BLOCK, KEY, items_of_list
 from dockerup.sources.result import Item, SourceResult
 
 NAME = "user-data"
-BLOCK = "dockerup"  # the key of cloud-config that holds settings
 _SOURCE = "user-data (cloud-init)"
 _GIVEN = ("user-data", "given.json")
 _LIMIT_BYTES = 1 << 22

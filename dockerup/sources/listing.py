@@ -9,6 +9,7 @@ from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.sources.result import Item
 
 KEY = "containers"
+BLOCK = "dockerup"  # the key of cloud-config that holds settings
 _WRAP = 'Write {"containers": [...]}.'
 
 

@@ -36,7 +36,7 @@ def read_trusted(path: str, limit_bytes: int, *, private: bool = False) -> bytes
         if not stat.S_ISREG(status.st_mode):
             raise _refusal(real_path, "this is no regular file", "Put a plain file in its place.")
         if private and status.st_mode & _OTHERS_READ:
-            what = f"others may read this, which holds a secret (mode {stat.S_IMODE(status.st_mode):04o})"
+            what = f"others may read this secret (mode {stat.S_IMODE(status.st_mode):04o})"
             raise _refusal(real_path, what, f"Run: chmod 0600 {shlex.quote(real_path)}")
         raw = _read_up_to(descriptor, limit_bytes + 1)
     if len(raw) > limit_bytes:

@@ -241,6 +241,9 @@ def _with_document(result: SourceResult, part: _Part, *, plain_json: bool) -> So
     only = None if plain_json else listing.KEY
     read = document.load(document.decode(part.body, part.source), part.source, only)
     value = read.value
+    if not plain_json and isinstance(value, dict) and value.get(listing.BLOCK) is not None:
+        # To be checked before it is used: what a run takes is what cloud-init makes of it.
+        result = replace(result, block=Item(value[listing.BLOCK], read.origin.at(listing.BLOCK)))
     if isinstance(value, dict) and value.get(listing.KEY) is not None:
         items = listing.items_of_list(value[listing.KEY], read.origin.at(listing.KEY))
         merged = _merged(result.items if result.explicit else None, items, _mergers(value, part))

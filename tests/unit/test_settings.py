@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockerup.logins import RegistryLogin
 from dockerup.problems import InvalidInputError, Origin
 from dockerup.settings import SETTINGS, Settings, read_settings
 from dockerup.sources.result import Item
@@ -207,6 +208,34 @@ def test_a_mistake_in_the_block_is_told_with_its_path(value: object, message: st
     (problem,) = raised.value.problems
     assert str(problem).startswith(message)
     assert "hunter2" not in str(problem)
+
+
+def test_logins_stand_in_the_block_as_an_object() -> None:
+    value = {"registryAuth": {"a.b": {"username": "ada", "password": "hunter2"}}, "registry_auth": "/a.json"}
+    settings = read_settings("registry_auth=/b.json", FILE, {}, block(value))
+    assert settings.registryAuth == (RegistryLogin("a.b", "ada", "hunter2"),)
+    assert settings.registry_auth == "/a.json"
+    assert "hunter2" not in repr(settings)
+
+
+def test_a_mistake_in_the_logins_of_the_block_is_told_with_its_path() -> None:
+    value = {"registryAuth": {"a.b": {"username": "ada", "pasword": "hunter2"}}, "aws": "x"}
+    with pytest.raises(InvalidInputError) as raised:
+        read_settings("", FILE, {}, block(value))
+    messages = [str(problem) for problem in raised.value.problems]
+    assert messages[1].startswith(
+        'user-data: dockerup.registryAuth.a.b.pasword: there is no key "pasword" here.'
+    )
+    assert len(messages) == 3
+    assert "hunter2" not in "".join(messages)
+
+
+def test_logins_do_not_stand_in_a_line_of_the_file() -> None:
+    (message,) = told("registryAuth={hunter2}")
+    assert message == (
+        f"{FILE}:1: the value is no value for registryAuth. "
+        "Write registry_auth=FILE, and what this should hold into that file."
+    )
 
 
 VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4)

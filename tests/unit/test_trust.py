@@ -170,3 +170,17 @@ def test_no_descriptor_is_left_open(file: Path) -> None:
 
 def test_a_name_that_is_no_text_can_be_printed() -> None:
     assert trust.shown_path("/a/\udcff") == "/a/\\xff"
+
+
+@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+def test_a_secret_that_others_may_read_is_refused_with_the_command_to_run(file: Path, mode: int) -> None:
+    file.chmod(mode)
+    assert read_trusted(str(file), 2) == b"{}"
+    with pytest.raises(InvalidInputError, match="Run: chmod 0600"):
+        read_trusted(str(file), 2, private=True)
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o400])
+def test_a_secret_of_its_owner_alone_is_read(file: Path, mode: int) -> None:
+    file.chmod(mode)
+    assert read_trusted(str(file), 2, private=True) == b"{}"
