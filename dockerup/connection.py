@@ -9,14 +9,16 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event
-from typing import Callable
+from typing import Any, Callable
 
 from dockerup.credentials import Logins
 from dockerup.desired import Desired
+from dockerup.endpoints import CERTIFICATES, EngineRegistries
 from dockerup.engine import Engine, EngineError, own_container_id
-from dockerup.image import Answer, ImageRef
+from dockerup.image import ImageRef
 from dockerup.logins import Login, NoLoginError
-from dockerup.registry import check
+from dockerup.registry import Checked, Manner, check
+from dockerup.registry_memory import RegistryMemory
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.state import Cache
@@ -24,6 +26,7 @@ from dockerup.steps import Prove
 from dockerup.watch import Watch
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
+REGISTRIES = "registries.json"  # in the cache
 
 
 def engine_url(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -37,6 +40,7 @@ class Connection:
 
     engine: Engine
     settings: Settings
+    cache: Cache
     watch: Watch
     logins: Logins
 
@@ -49,12 +53,37 @@ class Connection:
         """Return the snapshot with the wanted containers inspected."""
         return self.engine.with_details(observed, wanted)
 
-    def ask(self, refs: Collection[ImageRef]) -> dict[ImageRef, Answer]:
-        """Return what the registries say of some references; one that is away says Unknown."""
+    def ask(self, refs: Collection[ImageRef], missing: Collection[ImageRef], *, keep: bool) -> Checked:
+        """Return what the registries say of some references; one that is away says Unknown.
+
+        `missing` are those without an image here. `keep`: what the registries taught is for the next run.
+        """
         if not refs:
-            return {}
-        concurrency, logins = self.settings.concurrency, self.logins
-        return check(refs, concurrency=concurrency, login_for=logins.find, refused=logins.refuse)
+            return Checked({}, RegistryMemory())
+        now = time.time()
+        before = RegistryMemory.of(self.cache.read(REGISTRIES), now)
+        manner = Manner(
+            concurrency=self.settings.concurrency,
+            login_for=self.logins.find,
+            refused=self.logins.refuse,
+            engine=EngineRegistries.of(self.info(now)),
+            certificates=CERTIFICATES if self.engine.url.startswith("unix://") else "",
+            chance=os.urandom(1)[0] / 255,
+        )
+        checked = check(refs, manner, before, now, missing)
+        if keep:
+            self.cache.write(REGISTRIES, checked.memory.as_json())
+            if checked.memory.away.keys() - before.away.keys():
+                self.cache.forget_engine()  # which may know another way to that registry by now
+        return checked
+
+    def info(self, now: float) -> Mapping[str, Any]:
+        """Return what the engine tells of itself and registries, as it was within the last hour."""
+        known = self.cache.engine_info(self.engine.url, now)
+        if known is None:
+            known = self.engine.info()
+            self.cache.keep_engine_info(self.engine.url, known, now)
+        return known
 
     def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
         """Return what waits for containers of the listed entries; their env values show in no message."""
@@ -94,12 +123,12 @@ def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Ite
             cache.keep_api_version(url, engine.api_version, now)
         watch = Watch(engine)
         try:
-            yield Connection(engine, settings, watch, Logins(settings, environ))
+            yield Connection(engine, settings, cache, watch, Logins(settings, environ))
         finally:
             watch.close()
             engine.close()
     except EngineError:
-        cache.forget_api_version()
+        cache.forget_engine()
         raise
 
 

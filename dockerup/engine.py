@@ -31,6 +31,8 @@ from dockerup.steps import Create
 
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
 STOP_SECONDS = 10  # the engine's own, for a container that names none
+# How it reaches registries, and where its data is.
+ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
 LOGS_TIMEOUT = 10  # seconds without a byte of them
 
 
@@ -106,6 +108,12 @@ class Engine:
         """Return when the engine answers."""
         with _told("reach", self.url):
             self._api.ping()
+
+    def info(self) -> dict[str, Any]:
+        """Return of what the engine tells of itself that which is asked for here: see `ENGINE_INFO`."""
+        with _told("ask", self.url):
+            found = self._api.info()
+            return {key: found[key] for key in ENGINE_INFO if key in found}
 
     def observe(self, *, networks: bool, own_id: str = "") -> Snapshot:
         """Return the host as it is, in one call each for containers, images and, if asked, networks."""

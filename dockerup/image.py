@@ -98,10 +98,13 @@ class Known:
 class Unknown:
     """A registry did not say which digest a tag has; `reason` is a sentence without a full stop.
 
-    It means neither that the image changed nor that it is the same.
+    It means neither that the image changed nor that it is the same. `of_registry`: the reason holds for all
+    images of the registry. `wait`: the seconds for which the registry asked to be left in peace.
     """
 
     reason: str
+    of_registry: bool = dataclasses.field(default=False, compare=False)
+    wait: int = dataclasses.field(default=0, compare=False)
 
 
 Answer = Union[Known, Unknown]

@@ -75,6 +75,11 @@ def questions(specs: Iterable[ContainerSpec], local: LocalImages, *, pull: bool)
     return frozenset(ref for ref in refs if not _made_here(ref, local))
 
 
+def absent(refs: Iterable[ImageRef], local: LocalImages) -> frozenset[ImageRef]:
+    """Return the references of which there is no image here at all."""
+    return frozenset(ref for ref in refs if ref.familiar not in local.by_tag)
+
+
 def _made_here(ref: ImageRef, local: LocalImages) -> bool:
     image = local.by_tag.get(ref.familiar)
     return image is not None and not local.digest_of(image.image_id, ref)

@@ -18,7 +18,7 @@ from dockerup.history import append
 from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
-from dockerup.images import LocalImages, questions
+from dockerup.images import LocalImages, absent, questions
 from dockerup.plan import make_plan
 from dockerup.report import Report
 from dockerup.snapshot import Snapshot
@@ -62,11 +62,13 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
 
     with connect(settings, run.cache, run.environ) as host:
         before = observed = host.observe(desired)
-        asked = questions(desired.specs, LocalImages.of(observed.images), pull=settings.pull and run.look)
-        answers = host.ask(asked)
+        local = LocalImages.of(observed.images)
+        asked = questions(desired.specs, local, pull=settings.pull and run.look)
+        checked = host.ask(asked, absent(asked, local), keep=run.act)
+        answers = checked.answers
         policy = _policy(settings, desired, run, answers)
         results: list[Result] = []
-        notes = [*desired.notes, *_silent_registries(answers)]
+        notes = [*desired.notes, *checked.notes, *_unknown(answers)]
         seen = {one.container_id: one for one in observed.containers}
         stop = run.stop
         for _ in range(ROUNDS):
@@ -127,12 +129,12 @@ def _only_ways_back() -> Event:
     return stop
 
 
-def _silent_registries(answers: Mapping[ImageRef, Answer]) -> list[str]:
-    """Return a warning for each image whose registry did not tell what is new."""
+def _unknown(answers: Mapping[ImageRef, Answer]) -> list[str]:
+    """Return a warning for each image of which its registry did not tell what is new, but is well."""
     return [
         f"{ref.familiar}: whether there is a newer image is unknown: {answer.reason}"
         for ref, answer in sorted(answers.items(), key=lambda pair: pair[0].familiar)
-        if isinstance(answer, Unknown)
+        if isinstance(answer, Unknown) and not answer.of_registry
     ]
 
 

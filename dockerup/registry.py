@@ -1,55 +1,28 @@
 """Which digest a tag has now: one HEAD for each image, asked of the registries side by side.
 
-The protocols are distribution's docs/spec/api.md (manifests) and docs/spec/auth/token.md (tokens).
 Nothing here raises for what a registry does or says: the answer is then `Unknown`, with its reason.
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import email.utils
-import hashlib
-import json
 import queue
-import re
+import socket
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Callable
-from urllib.parse import urlencode, urlsplit
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Callable
 
-from dockerup.image import DEFAULT_DOMAIN, Answer, ImageRef, Known, Unknown, is_digest
-from dockerup.logins import Login, LoginFor, NoLoginError
-from dockerup.transport import HUB_HOST, NoAnswerError, Timeouts, Transport, is_loopback, late, origin
-
-if TYPE_CHECKING:
-    import requests
-
-DIGEST_HEADER = "Docker-Content-Digest"
-MANIFEST_TYPES = (
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.oci.image.index.v1+json",
-)
-MOST_MANIFEST_BYTES = 4 << 20
-MOST_TOKEN_BYTES = 1 << 20
-
-_DEFAULT_TIMEOUTS = Timeouts()
-_NO_HEAD = {400, 405, 501}
-_CHALLENGE_WORD = re.compile(r'([A-Za-z][\w-]*)(?:\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+)))?')
-
-
-@dataclass(frozen=True)
-class Challenge:
-    """How a registry wants to be logged in to: `scheme` is "basic" or "bearer", the rest is for tokens."""
-
-    scheme: str
-    realm: str = ""
-    service: str = ""
-    scope: str = ""
+from dockerup.authorization import Authorizer
+from dockerup.endpoints import EngineRegistries, Place, places
+from dockerup.image import Answer, ImageRef, Known, Unknown
+from dockerup.logins import Login, LoginFor
+from dockerup.problems import DockerupError
+from dockerup.registry_memory import Met, RegistryMemory
+from dockerup.registry_site import Site
+from dockerup.transport import NoAnswerError, Timeouts, Transport, late
 
 
 def no_login(_domain: str) -> Login | None:
@@ -61,39 +34,82 @@ def _forget(_domain: str, _reason: str) -> None:
     """Keep nothing of a login that was refused."""
 
 
+@dataclass(frozen=True)
+class Manner:
+    """How registries are asked.
+
+    `login_for` gives the login for a server by its name ("docker.io", "127.0.0.1:5000"); it is asked at most
+    once for each, from a thread, and only when the server wants one. `refused` is told, once, the name of a
+    server that refuses its login, and the reason. `certificates` is the directory of
+    certs.d, "" for none. `chance`, from 0 to 1, spreads a fleet's waits for a registry that is away.
+    """
+
+    concurrency: int = 8
+    login_for: LoginFor = no_login
+    refused: Callable[[str, str], None] = _forget
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    engine: EngineRegistries = field(default_factory=EngineRegistries)
+    certificates: str = ""
+    chance: float = 0.5
+
+
+@dataclass(frozen=True)
+class Checked:
+    """What the registries said, what is worth remembering of them, and what a person should know."""
+
+    answers: Mapping[ImageRef, Answer]
+    memory: RegistryMemory
+    notes: tuple[str, ...] = ()
+
+
 def check(
     refs: Iterable[ImageRef],
-    *,
-    concurrency: int = 8,
-    login_for: LoginFor = no_login,
-    refused: Callable[[str, str], None] = _forget,
-    timeouts: Timeouts = _DEFAULT_TIMEOUTS,
-) -> dict[ImageRef, Answer]:
-    """Return for each reference which digest its registry has for it now; never raises.
+    manner: Manner,
+    memory: RegistryMemory,
+    now: float,
+    missing: Collection[ImageRef] = (),
+) -> Checked:
+    """Ask for each reference which digest its registry has for it now; never raises.
 
-    A reference with a digest costs no request. `login_for` gives the login for a domain ("docker.io",
-    "127.0.0.1:5000"); it is asked at most once for each, from a thread, and only when the registry wants one.
-    `refused` is told, once, the domain of a registry that refuses its login, and the reason.
+    A reference with a digest costs no request. `missing` are those of which there is no image here: they are
+    asked for though their registry is away, if it did not want that itself. `now` is in epoch seconds.
     """
     answers: dict[ImageRef, Answer] = {}
     waiting: dict[str, list[ImageRef]] = {}
-    for ref in dict.fromkeys(refs):
+    for ref in sorted(set(refs), key=lambda ref: (ref not in missing, str(ref))):
         if ref.digest is not None:
             answers[ref] = Known(ref.digest)
         else:
-            answers[ref] = Unknown(late(ref.domain, timeouts))
+            answers[ref] = Unknown(late(ref.domain, manner.timeouts), of_registry=True)
             waiting.setdefault(ref.domain, []).append(ref)
     if not waiting:
-        return answers
-    deadline = time.monotonic() + timeouts.total
+        return Checked(answers, memory)
+    deadline = time.monotonic() + manner.timeouts.total
     with contextlib.ExitStack() as stack:
-        registries = [
-            _Registry(name, login_for, refused, timeouts, deadline, concurrency) for name in waiting
-        ]
+        registries = [_Registry(name, manner, memory, now, deadline, frozenset(missing)) for name in waiting]
         for registry in registries:
             stack.callback(registry.close)
-        answers.update(_ask_side_by_side(registries, waiting, concurrency, deadline))
-    return answers
+        heard = dict(_ask_side_by_side(registries, dict(waiting), manner.concurrency, deadline))
+        answers.update(heard)
+        for domain in {ref.domain for ref in answers.keys() - heard.keys() if ref.digest is None}:
+            next(one for one in registries if one.domain == domain).late()
+        sites = {site.name: site for registry in registries for site in registry.sites}
+    away = {name: site.away(manner.chance) for name, site in sites.items()}
+    after = RegistryMemory(
+        {name: one for name, one in away.items() if one is not None},
+        {name: site.met() for name, site in sites.items()},
+    )
+    return Checked(answers, after, tuple(_notes(memory, after, sites)))
+
+
+def _notes(before: RegistryMemory, after: RegistryMemory, asked: Collection[str]) -> Iterator[str]:
+    """Give a line for each server that is away, the same each time, and one for each that is back."""
+    for name, one in sorted(after.away.items()):
+        yield f"{name} does not say whether there are newer images: {one.reason}"
+    for name, one in sorted(before.away.items()):
+        if name in asked and name not in after.away:
+            since = datetime.fromtimestamp(one.since, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
+            yield f"{name} answers again, after it did not since {since}"
 
 
 _Task = tuple["_Registry", ImageRef]
@@ -132,263 +148,73 @@ def _ask_side_by_side(
 
 
 class _Registry:
-    """One registry during one check: its connections and tokens, and what it has been found to want."""
+    """One registry during one check: the servers that have its images, mirrors first."""
 
     def __init__(
         self,
         domain: str,
-        login_for: LoginFor,
-        refused: Callable[[str, str], None],
-        timeouts: Timeouts,
+        manner: Manner,
+        memory: RegistryMemory,
+        now: float,
         deadline: float,
-        connections: int,
+        missing: frozenset[ImageRef],
     ) -> None:
-        host = HUB_HOST if domain == DEFAULT_DOMAIN else domain
         self.domain = domain
-        self._http = Transport(domain, is_loopback(host), timeouts, deadline, connections)
-        # As the engine does: on loopback any certificate or none will do, elsewhere only a trusted one.
-        self._bases = [f"https://{host}", f"http://{host}"] if is_loopback(host) else [f"https://{host}"]
-        self._base = ""
-        self._given_up = ""
-        self._answered = False
-        self._silences = 0
-        self._challenge: Challenge | None = None
-        self._login_for = login_for
-        self._refused = refused
-        self._logins: dict[str, Login | None] = {}
-        self._tokens: dict[tuple[str, str, str], str] = {}
-        self._locks: dict[object, threading.Lock] = {}
+        self.sites: list[Site] = []
+        self._manner = manner
+        self._memory = memory
+        self._now = now
+        self._deadline = deadline
+        self._missing = missing
+        self._connections: list[Transport] = []
+        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Close the connections that are idle; one that is in use closes when its request ends."""
-        self._http.close()
+        for connection in self._connections:
+            connection.close()
 
     def ask(self, ref: ImageRef) -> Answer:
-        """Return the digest of a tag now."""
-        if self._given_up:
-            return Unknown(self._given_up)
+        """Return the digest of a tag now, from the first server that tells it."""
         try:
-            return Known(self._digest(ref))
+            *mirrors, registry = self._found()
+            for mirror in mirrors:
+                with contextlib.suppress(NoAnswerError):
+                    return Known(mirror.digest(ref, missing=False))
+            return Known(registry.digest(ref, missing=ref in self._missing))
         except NoAnswerError as error:
-            self._note(error)
+            return Unknown(str(error), of_registry=error.trouble, wait=error.wait)
+        except DockerupError as error:
             return Unknown(str(error))
         except Exception as error:  # whatever a hostile answer sets off; its text may hold a secret
             return Unknown(f"{self.domain} could not be asked ({type(error).__name__})")
 
-    def _note(self, error: NoAnswerError) -> None:
-        # One image that hangs says nothing of the others; two do, as long as nothing was ever answered.
-        self._silences += error.silent
-        if error.for_all or (error.silent and self._silences > 1 and not self._answered):
-            self._given_up = str(error)
+    def late(self) -> None:
+        """Take it down that not all of its images were told in time."""
+        for site in self.sites[-1:]:
+            site.late(late(self.domain, self._manner.timeouts))
 
-    def _digest(self, ref: ImageRef) -> str:
-        path = f"/v2/{ref.path}/manifests/{ref.tag}"
-        response = self._authorized("HEAD", path, ref)
-        digest = response.headers.get(DIGEST_HEADER, "")
-        if response.status_code == 200 and is_digest(digest):
-            return digest
-        if response.status_code != 200 and not _refuses_head(response):
-            raise self._refusal(response, ref)
-        return self._digest_of_body(path, ref)
+    def _found(self) -> list[Site]:
+        with self._lock:
+            if not self.sites:
+                manner = self._manner
+                # In a thread: what asks for the addresses of a host may take its time.
+                found = places(self.domain, manner.engine, manner.certificates, _addresses)
+                self.sites = [self._site(place) for place in found]
+            return self.sites
 
-    def _digest_of_body(self, path: str, ref: ImageRef) -> str:
-        with contextlib.closing(self._authorized("GET", path, ref)) as response:
-            if response.status_code != 200:
-                raise self._refusal(response, ref)
-            digest = response.headers.get(DIGEST_HEADER, "")
-            if is_digest(digest):
-                return digest
-            # The digest of the first schema leaves out the signatures, so that it is not that of the body.
-            if "manifest.v1+" in response.headers.get("Content-Type", ""):
-                raise NoAnswerError(f"{self.domain} has {ref.path}:{ref.tag} in a format of before 2016")
-            body = self._http.read(response, MOST_MANIFEST_BYTES)
-        return f"sha256:{hashlib.sha256(body).hexdigest()}"
-
-    def _authorized(self, method: str, path: str, ref: ImageRef) -> requests.Response:
-        sent = self._authorization(self._challenge, ref)
-        response = self._fetch(method, path, sent)
-        if response.status_code != 401:
-            return response
-        challenge = parse_challenge(response.headers.get("WWW-Authenticate", ""))
-        wanted = self._authorization(challenge, ref)
-        if wanted is None or wanted == sent:
-            return response
-        # Kept without its scope, which is this image's own: the others ask for a token before they are told.
-        self._challenge = replace(challenge, scope="") if challenge else None
-        response.close()
-        return self._fetch(method, path, wanted)
-
-    def _fetch(self, method: str, path: str, authorization: str | None) -> requests.Response:
-        for base in [self._base] if self._base else self._bases:
-            try:
-                response = self._http.follow(
-                    method, base + path, authorization, Accept=", ".join(MANIFEST_TYPES)
-                )
-            except NoAnswerError as error:
-                if not error.unreached or base in (self._base, self._bases[-1]):
-                    raise
-                continue
-            self._base, self._answered = base, True
-            if response.status_code in (401, 403) and origin(response.url) != origin(base):
-                # Not the registry's own refusal: it must not get the registry's login.
-                host = urlsplit(response.url).netloc
-                raise NoAnswerError(f"{self.domain} redirects to {host}, which refuses")
-            return response
-        raise AssertionError("the loop returns or raises at the last base")
-
-    def _authorization(self, challenge: Challenge | None, ref: ImageRef) -> str | None:
-        if challenge is None:
-            return None
-        login = self._login()
-        if challenge.scheme == "basic":
-            if login and login.identity_token:
-                what = "wants a password, and what is stored for it is an identity token"
-                raise NoAnswerError(f"{self.domain} {what}", for_all=True)
-            return _basic(login) if login else None
-        return f"Bearer {self._token(challenge, ref, login)}"
-
-    def _login(self) -> Login | None:
-        with self._lock("login"):
-            if self.domain not in self._logins:
-                try:
-                    self._logins[self.domain] = self._login_for(self.domain)
-                except NoLoginError as error:
-                    raise NoAnswerError(str(error), for_all=True) from None
-            return self._logins[self.domain]
-
-    def _token(self, challenge: Challenge, ref: ImageRef, login: Login | None) -> str:
-        scope = challenge.scope or f"repository:{ref.path}:pull"
-        key = (challenge.realm, challenge.service, scope)
-        with self._lock(key):
-            if key not in self._tokens:
-                self._tokens[key] = self._new_token(challenge, scope, ref, login)
-            return self._tokens[key]
-
-    def _new_token(self, challenge: Challenge, scope: str, ref: ImageRef, login: Login | None) -> str:
-        if not may_name_realm(self._base, challenge.realm):
-            raise NoAnswerError(
-                f"{self.domain} wants logins sent without TLS, which is refused", for_all=True
-            )
-        host = urlsplit(challenge.realm).netloc
-        with contextlib.closing(self._token_response(challenge, scope, login)) as response:
-            status = response.status_code
-            if status in (401, 403) and login is None:
-                raise self._wants_login(ref)
-            # 400 is how OAuth2 says that a grant is none (RFC 6749, 5.2).
-            if login is not None and (status == 401 or (status == 400 and login.identity_token)):
-                raise self._wrong_login(login)
-            if status in (403, 429):
-                raise self._refusal(response, ref)
-            if status != 200:
-                raise NoAnswerError(f"{host} gave no token for {self.domain} ({status})")
-            token = _token_in(self._http.read(response, MOST_TOKEN_BYTES))
-        if not token:
-            raise NoAnswerError(f"{host} gave no token for {self.domain}")
-        return token
-
-    def _token_response(self, challenge: Challenge, scope: str, login: Login | None) -> requests.Response:
-        """Ask for a token as token.md has it, with an identity token as docs/spec/auth/oauth.md does."""
-        if login and login.identity_token:
-            form = {
-                "grant_type": "refresh_token",
-                "refresh_token": login.identity_token,
-                "service": challenge.service,
-                "client_id": "dockerup",
-                "scope": scope,
-            }
-            return self._http.post(challenge.realm, form)
-        query = [("service", challenge.service)] if challenge.service else []
-        query += [("account", login.username)] if login else []
-        query += [("scope", one) for one in scope.split()]
-        url = f"{challenge.realm}{'&' if urlsplit(challenge.realm).query else '?'}{urlencode(query)}"
-        return self._http.follow("GET", url, _basic(login) if login else None)
-
-    def _refusal(self, response: requests.Response, ref: ImageRef) -> NoAnswerError:
-        status = response.status_code
-        if status in (401, 403):
-            return self._denial(status, ref)
-        if status == 404:
-            return NoAnswerError(f"{self.domain} has no such tag: {ref.path}:{ref.tag}")
-        if status == 429:
-            seconds = seconds_wanted(response.headers.get("Retry-After", ""), time.time())
-            wait = f", and wants a wait of {seconds} s" if seconds else ""
-            return NoAnswerError(f"{self.domain} limits how often it is asked{wait} (429)", for_all=True)
-        fault = "has a fault of its own" if status >= 500 else "gave an answer that is none"
-        return NoAnswerError(f"{self.domain} {fault} ({status})")
-
-    def _denial(self, status: int, ref: ImageRef) -> NoAnswerError:
-        login = self._logins.get(self.domain)
-        if login is None:
-            return self._wants_login(ref)
-        if status == 401 and self._challenge is not None and self._challenge.scheme == "basic":
-            return self._wrong_login(login)
-        return NoAnswerError(f"{self.domain} does not let {login.whose} pull {ref.path}, or has none")
-
-    def _wants_login(self, ref: ImageRef) -> NoAnswerError:
-        return NoAnswerError(f"{self.domain} wants a login for {ref.path}, or has no such image")
-
-    def _wrong_login(self, login: Login) -> NoAnswerError:
-        # For all: a wrong password sent once for each image locks accounts.
-        reason = f"{self.domain} refuses the login of {login.whose}"
-        self._refused(self.domain, reason)
-        return NoAnswerError(reason, for_all=True)
-
-    def _lock(self, key: object) -> threading.Lock:
-        return self._locks.setdefault(key, threading.Lock())  # setdefault of a dict is atomic
+    def _site(self, place: Place) -> Site:
+        manner = self._manner
+        connection = Transport(
+            place, manner.timeouts, self._deadline, manner.concurrency, manner.engine.proxies
+        )
+        self._connections.append(connection)
+        met = self._memory.met.get(place.name, Met())
+        authorizer = Authorizer(place.name, connection, manner.login_for, manner.refused, met, self._now)
+        return Site(place, connection, authorizer, met, self._memory.away.get(place.name), self._now)
 
 
-def parse_challenge(header: str) -> Challenge | None:
-    """Return the challenge of a WWW-Authenticate header (RFC 9110, 11.6.1) that can be met, or None."""
-    found: list[tuple[str, dict[str, str]]] = []
-    for word, quoted, plain in _CHALLENGE_WORD.findall(header):
-        if not quoted and not plain:
-            found.append((word.lower(), {}))
-        elif found:
-            found[-1][1][word.lower()] = re.sub(r"\\(.)", r"\1", quoted) or plain
-    by_scheme = dict(reversed(found))
-    bearer = by_scheme.get("bearer", {})
-    if bearer.get("realm"):
-        return Challenge("bearer", bearer["realm"], bearer.get("service", ""), bearer.get("scope", ""))
-    return Challenge("basic") if "basic" in by_scheme else None
-
-
-def may_name_realm(base: str, realm: str) -> bool:
-    """Return whether a registry at `base` may have logins sent to `realm`: never in clear over a network."""
-    scheme, host, _port = origin(realm)
-    if scheme == "https":
-        return bool(host)
-    return scheme == "http" and origin(base)[0] == "http" and is_loopback(urlsplit(realm).netloc)
-
-
-def seconds_wanted(retry_after: str, now: float) -> int:
-    """Return the seconds that a Retry-After header asks for at `now` (epoch seconds); 0: it asks for none."""
-    if re.fullmatch(r"[0-9]{1,7}", retry_after):
-        return int(retry_after)
-    try:
-        wanted = email.utils.parsedate_to_datetime(retry_after).timestamp()
-    except (TypeError, ValueError, IndexError, OverflowError):
-        return 0
-    return max(0, round(wanted - now))
-
-
-def _refuses_head(response: requests.Response) -> bool:
-    if response.status_code in _NO_HEAD:
-        return True
-    # A 404 that is not of a registry's own making: a proxy in front that knows no HEAD.
-    own = "Docker-Distribution-Api-Version" in response.headers or "json" in response.headers.get(
-        "Content-Type", ""
-    )
-    return response.status_code == 404 and not own
-
-
-def _basic(login: Login) -> str:
-    return "Basic " + base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
-
-
-def _token_in(body: bytes) -> str:
-    try:
-        told = json.loads(body)
-    except ValueError:
-        return ""
-    token = (told.get("token") or told.get("access_token")) if isinstance(told, dict) else ""
-    return token if isinstance(token, str) else ""
+def _addresses(host: str) -> list[str]:
+    with contextlib.suppress(OSError, UnicodeError):
+        return [str(found[4][0]) for found in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)]
+    return []

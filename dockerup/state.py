@@ -21,7 +21,9 @@ from dockerup.files import make_private, open_own, write_whole
 from dockerup.problems import DockerupError
 
 _VERSION = re.compile(r"1\.[0-9]{1,4}")
-VERSION_FOR = 3600  # seconds that the engine's API version is taken as known
+ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
+
+_ENGINE = "engine.json"
 
 
 class BusyError(DockerupError):
@@ -97,21 +99,35 @@ class Cache:
 
     def api_version(self, url: str, now: float) -> str | None:
         """Return the API version that an engine had lately, None when it has to be asked."""
-        known = self.read("engine.json").get(url)
-        if not isinstance(known, dict) or not isinstance(known.get("at"), (int, float)):
-            return None
-        fresh = 0 <= now - known["at"] < VERSION_FOR
-        said = known.get("api")
+        said = self._engine_said(url, "api", now)
         # The SDK takes any text for a version, and falls over it later.
-        return said if fresh and isinstance(said, str) and _VERSION.fullmatch(said) else None
+        return said if isinstance(said, str) and _VERSION.fullmatch(said) else None
 
     def keep_api_version(self, url: str, version: str, now: float) -> None:
-        """Remember the API version of an engine."""
-        self.write("engine.json", {url: {"api": version, "at": now}})
+        """Remember the API version of an engine, and nothing of before: it may be another by now."""
+        self.write(_ENGINE, {url: {"api": {"said": version, "at": now}}})
 
-    def forget_api_version(self) -> None:
-        """Have the engine asked again: it may have been upgraded."""
-        self.write("engine.json", {})
+    def engine_info(self, url: str, now: float) -> dict[str, Any] | None:
+        """Return what an engine told of itself lately, None when it has to be asked."""
+        said = self._engine_said(url, "info", now)
+        return said if isinstance(said, dict) else None
+
+    def keep_engine_info(self, url: str, info: Mapping[str, Any], now: float) -> None:
+        """Remember what an engine told of itself."""
+        known = self.read(_ENGINE).get(url)
+        before = known if isinstance(known, dict) else {}
+        self.write(_ENGINE, {url: {**before, "info": {"said": dict(info), "at": now}}})
+
+    def forget_engine(self) -> None:
+        """Have the engine asked again: it may have been upgraded, or set up anew."""
+        self.write(_ENGINE, {})
+
+    def _engine_said(self, url: str, what: str, now: float) -> object:
+        known = self.read(_ENGINE).get(url)
+        found = known.get(what) if isinstance(known, dict) else None
+        if not isinstance(found, dict) or not isinstance(found.get("at"), (int, float)):
+            return None
+        return found.get("said") if 0 <= now - found["at"] < ENGINE_FOR else None
 
     def first_seen(self, digests: Collection[str], now: float) -> dict[str, float]:
         """Return when each digest was first asked for, in seconds since the epoch; new ones: now."""

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+import email.utils
 import http.client
 import ipaddress
 import os
+import re
 import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
-from dockerup import __version__
-from dockerup.image import DEFAULT_DOMAIN
+from dockerup.http_session import new_session, proxies_for
 
 if TYPE_CHECKING:
     import requests
 
-HUB_HOST = "registry-1.docker.io"
+    from dockerup.endpoints import Place
+    from dockerup.logins import Login
+
 MOST_REDIRECTS = 5
 
 _REDIRECTS = {301, 302, 303, 307, 308}
@@ -32,6 +34,8 @@ _TRUSTED_ROOTS = (
     "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",
     "/etc/ssl/cert.pem",
 )
+
+_NO_PROXIES: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
@@ -47,30 +51,49 @@ class NoAnswerError(Exception):
     """A registry did not say a digest; the text is the reason.
 
     `for_all`: it holds for all images of the registry. `silent`: a request was taken and not answered.
-    `unreached`: no HTTP was spoken at all.
+    `unreached`: no HTTP was spoken at all. `trouble`: it is the registry that is not well, and not one image.
+    `wait`: the seconds that the registry wants to be left in peace. `login`: the one that it refuses.
     """
 
     def __init__(
-        self, reason: str, *, for_all: bool = False, silent: bool = False, unreached: bool = False
+        self,
+        reason: str,
+        *,
+        for_all: bool = False,
+        silent: bool = False,
+        unreached: bool = False,
+        trouble: bool = False,
+        wait: int = 0,
+        login: Login | None = None,
     ) -> None:
         super().__init__(reason)
         self.for_all = for_all
         self.silent = silent
         self.unreached = unreached
+        self.trouble = trouble or for_all or silent or unreached
+        self.wait = wait
+        self.login = login
 
 
 class Transport:
-    """Requests for one registry, each within its bounds; a credential stays with the origin it is for."""
+    """Requests for one server, each within its bounds; a credential stays with the origin it is for."""
 
     def __init__(
-        self, domain: str, loopback: bool, timeouts: Timeouts, deadline: float, connections: int
+        self,
+        place: Place,
+        timeouts: Timeouts,
+        deadline: float,
+        connections: int,
+        proxies: Mapping[str, str] = _NO_PROXIES,
     ) -> None:
-        self._domain = domain
-        self._loopback = loopback
+        self._domain = place.name
+        self._own = {end.host for end in place.endpoints}
+        self._insecure = not all(end.verified for end in place.endpoints)
         self._timeouts = timeouts
         self._deadline = deadline
+        self._proxies = proxies
         self._roots = _trusted_roots()
-        self._session = _new_session(connections)
+        self._session = new_session(place, connections)
 
     def close(self) -> None:
         """Close the connections that are idle."""
@@ -144,15 +167,13 @@ class Transport:
         raise AssertionError("the second attempt returns or raises")
 
     def _ways(self, url: str) -> dict[str, Any]:
-        # Passed by hand, since a session that trusts the environment reads logins from ~/.netrc too.
-        import requests.utils
-
-        if is_loopback(urlsplit(url).netloc):
-            return {"proxies": {}, "verify": self._roots if not self._loopback else False}
-        found = requests.utils.get_environ_proxies(url)
-        # The engine knows no ALL_PROXY.
-        proxies = {scheme: found[scheme] for scheme in ("https", "http") if scheme in found}
-        return {"proxies": proxies, "verify": self._roots}
+        host = urlsplit(url).netloc
+        loopback = is_loopback(host)
+        verified = not self._insecure or (host not in self._own and not loopback)
+        return {
+            "proxies": {} if loopback else proxies_for(url, self._proxies),
+            "verify": self._roots if verified else False,
+        }
 
     def _seconds_left(self) -> float:
         left = self._deadline - time.monotonic()
@@ -165,8 +186,7 @@ class Transport:
         import urllib3
 
         host = urlsplit(url).netloc.rpartition("@")[2]
-        own = host == self._domain or (host == HUB_HOST and self._domain == DEFAULT_DOMAIN)
-        where = self._domain if own else f"{host} (for {self._domain})"
+        where = self._domain if host in self._own else f"{host} (for {self._domain})"
         causes = list(_causes(error))
         if _has(causes, urllib3.exceptions.ReadTimeoutError):
             return NoAnswerError(f"{where} takes requests and gives no answer in time", silent=True)
@@ -193,24 +213,6 @@ def origin(url: str) -> tuple[str, str, int]:
     )
 
 
-def _new_session(connections: int) -> requests.Session:
-    # Imported here and in what is called after: a run that asks nothing of a registry does not pay for it.
-    import requests
-    import requests.adapters
-    import urllib3
-
-    # It would be said on each run of a registry on loopback, where the engine verifies nothing either.
-    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
-    session = requests.Session()
-    session.trust_env = False
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    # Not compressed, since a digest is that of the very bytes.
-    session.headers.update({"User-Agent": f"dockerup/{__version__}", "Accept-Encoding": "identity"})
-    for scheme in ("https://", "http://"):
-        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=connections))
-    return session
-
-
 def _trusted_roots() -> str | bool:
     files = [os.environ.get("SSL_CERT_FILE", ""), *_TRUSTED_ROOTS]
     return next((file for file in files if file and os.path.isfile(file)), True)
@@ -219,6 +221,29 @@ def _trusted_roots() -> str | bool:
 def _may_redirect(url: str, target: str) -> bool:
     scheme, host, _port = origin(target)
     return bool(host) and scheme in ({"https"} if origin(url)[0] == "https" else {"http", "https"})
+
+
+def busy(name: str, response: requests.Response, now: float) -> NoAnswerError:
+    """Return what an answer of 429, or one from 500 up, says of the registry that people call `name`."""
+    status = response.status_code
+    wait = seconds_wanted(response.headers.get("Retry-After", ""), now)
+    asked = f", and wants a wait of {wait} s" if wait else ""
+    if status == 429:
+        said = f"{name} limits how often it is asked{asked} (429)"
+        return NoAnswerError(said, for_all=True, wait=wait)
+    said = f"{name} has a fault of its own{asked} ({status})"
+    return NoAnswerError(said, for_all=wait > 0, trouble=True, wait=wait)
+
+
+def seconds_wanted(retry_after: str, now: float) -> int:
+    """Return the seconds that a Retry-After header asks for at `now` (epoch seconds); 0: it asks for none."""
+    if re.fullmatch(r"[0-9]{1,7}", retry_after):
+        return int(retry_after)
+    try:
+        wanted = email.utils.parsedate_to_datetime(retry_after).timestamp()
+    except (TypeError, ValueError, IndexError, OverflowError):
+        return 0
+    return max(0, round(wanted - now))
 
 
 def late(domain: str, timeouts: Timeouts) -> str:

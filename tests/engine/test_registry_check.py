@@ -17,11 +17,10 @@ import pytest
 
 from dockerup.image import Answer, Known, Unknown, parse_reference
 from dockerup.logins import Login
-from dockerup.registry import check
 from dockerup.transport import Timeouts
 from tests.testbed.images import Image, make_image
 from tests.testbed.registry import Registry
-from tests.testbed.site import DIGEST, LOGIN, SHA, Reply, Request, Site, reason, wants_basic
+from tests.testbed.site import DIGEST, LOGIN, SHA, Reply, Request, Site, ask, reason, wants_basic
 from tests.testbed.waiting import free_port
 
 # LOGIN as "htpasswd -nbB -C 4" writes it.
@@ -55,16 +54,16 @@ def running(registry: Registry) -> Iterator[Registry]:
 def test_the_digest_is_that_of_what_was_pushed_last(plain: Registry, image: Image) -> None:
     first = plain.push(image, "team/web", "1")
     ref = parse_reference(first.reference)
-    assert check([ref]) == {ref: Known(first.digest)}
+    assert ask([ref]) == {ref: Known(first.digest)}
     second = plain.push(make_image("2"), "team/web", "1")
     assert second.digest != first.digest
-    assert check([ref]) == {ref: Known(second.digest)}
+    assert ask([ref]) == {ref: Known(second.digest)}
 
 
 def test_fifty_images_of_one_registry_are_fifty_requests(plain: Registry, image: Image) -> None:
     refs = [parse_reference(plain.push(image, "app", f"v{number}").reference) for number in range(50)]
     before = len(plain.requests())
-    answers = check([*refs, *refs])
+    answers = ask([*refs, *refs])
     assert answers == dict.fromkeys(refs, Known(image.digest))
     asked = plain.requests()[before:]
     assert sorted(asked) == sorted(f"HEAD /v2/app/manifests/v{number}" for number in range(50))
@@ -75,7 +74,7 @@ def test_the_digest_is_the_one_that_the_engine_lists_after_a_pull(
 ) -> None:
     ref = parse_reference(registry.push(image, "team/listed", "1").reference)
     client.pull(ref.familiar_name, ref.tag)
-    answer = check([ref])[ref]
+    answer = ask([ref])[ref]
     assert isinstance(answer, Known)
     assert client.inspect_image(ref.familiar)["RepoDigests"] == [ref.with_digest(answer.digest).familiar]
     assert client.inspect_image(ref.familiar)["RepoTags"] == [ref.familiar]
@@ -90,7 +89,7 @@ def test_a_tag_that_is_not_there_is_unknown(plain: Registry) -> None:
 def test_a_registry_that_is_down_is_unknown_for_all_of_its_images() -> None:
     host = f"127.0.0.1:{free_port()}"
     refs = [parse_reference(f"{host}/app{number}") for number in range(50)]
-    assert check(refs) == dict.fromkeys(refs, Unknown(f"{host} refuses connections"))
+    assert ask(refs) == dict.fromkeys(refs, Unknown(f"{host} refuses connections"))
 
 
 @pytest.fixture
@@ -111,7 +110,7 @@ def test_a_registry_with_passwords_answers_to_the_right_one(
     plain.push(image, "app", "1")
     refs = [parse_reference(f"{guarded.host}/app:{tag}") for tag in ("1", "gone")]
     before = len(guarded.requests())
-    answers = check(refs, login_for={guarded.host: LOGIN}.get)
+    answers = ask(refs, login_for={guarded.host: LOGIN}.get)
     assert answers == {
         refs[0]: Known(image.digest),
         refs[1]: Unknown(f"{guarded.host} has no such tag: app:gone"),
@@ -127,7 +126,7 @@ def test_a_registry_with_passwords_says_when_it_wants_one(guarded: Registry) -> 
 def test_a_wrong_password_is_sent_once_however_many_images(guarded: Registry) -> None:
     refs = [parse_reference(f"{guarded.host}/app{number}") for number in range(20)]
     before = len(guarded.requests())
-    answers = check(refs, login_for=lambda _domain: Login("ada", "wrong-secret"))
+    answers = ask(refs, login_for=lambda _domain: Login("ada", "wrong-secret"))
     assert answers == dict.fromkeys(refs, Unknown(f'{guarded.host} refuses the login of user "ada"'))
     assert len(guarded.requests()) == before + 2
 
@@ -137,7 +136,7 @@ def test_a_wrong_password_is_sent_once_however_many_images(guarded: Registry) ->
 
 def test_a_request_accepts_single_and_multi_platform_manifests_of_both_families() -> None:
     with Site(DIGEST) as site:
-        assert check([site.ref()]) == {site.ref(): Known(SHA)}
+        assert ask([site.ref()]) == {site.ref(): Known(SHA)}
     accepted = site.requests[0].headers["accept"].split(", ")
     assert sorted(accepted) == [
         "application/vnd.docker.distribution.manifest.list.v2+json",
@@ -150,7 +149,7 @@ def test_a_request_accepts_single_and_multi_platform_manifests_of_both_families(
 def test_connections_are_kept_and_no_more_than_wanted_at_once() -> None:
     with Site(DIGEST) as site:
         refs = [site.ref(f"app{number}") for number in range(50)]
-        assert check(refs, concurrency=4) == dict.fromkeys(refs, Known(SHA))
+        assert ask(refs, concurrency=4) == dict.fromkeys(refs, Known(SHA))
     assert len(site.requests) == 50
     assert site.connections <= 5  # one of them tried TLS
 
@@ -161,7 +160,7 @@ def test_connections_are_kept_and_no_more_than_wanted_at_once() -> None:
 def test_where_head_tells_nothing_the_manifest_itself_is_digested(head: Reply) -> None:
     body = b'{"schemaVersion": 2}'
     with Site(lambda request: head if request.method == "HEAD" else Reply(body=body)) as site:
-        assert check([site.ref()]) == {site.ref(): Known(f"sha256:{hashlib.sha256(body).hexdigest()}")}
+        assert ask([site.ref()]) == {site.ref(): Known(f"sha256:{hashlib.sha256(body).hexdigest()}")}
     assert [request.method for request in site.requests] == ["HEAD", "GET"]
 
 
@@ -199,7 +198,7 @@ def test_a_refusal_is_unknown_and_says_which_registry(reply: Reply, told: str) -
 def test_a_registry_that_limits_requests_gets_no_more_of_them() -> None:
     with Site(Reply(429)) as site:
         refs = [site.ref(f"app{number}") for number in range(20)]
-        assert all(isinstance(answer, Unknown) for answer in check(refs).values())
+        assert all(isinstance(answer, Unknown) for answer in ask(refs).values())
     assert len(site.requests) == 1
 
 
@@ -212,7 +211,7 @@ def test_an_answer_cut_off_is_asked_for_once_more(cuts: int, known: bool) -> Non
 
     with Site(answer) as site:
         expected = Known(SHA) if known else Unknown(f"{site.host} closes connections without an answer")
-        assert check([site.ref()]) == {site.ref(): expected}
+        assert ask([site.ref()]) == {site.ref(): expected}
     assert len(site.requests) == 2
 
 
@@ -239,7 +238,7 @@ def test_a_registry_that_hangs_holds_up_no_other(hanging: str) -> None:
     with Site(DIGEST) as site:
         refs = [site.ref(f"app{number}") for number in range(30)]
         began = time.monotonic()
-        answers = check([*hung, *refs], concurrency=4, timeouts=QUICK)
+        answers = ask([*hung, *refs], concurrency=4, timeouts=QUICK)
         took = time.monotonic() - began
     assert [answers[ref] for ref in refs] == [Known(SHA)] * 30
     assert {answers[ref] for ref in hung} == {
@@ -258,7 +257,7 @@ def test_one_image_that_hangs_leaves_the_others_of_its_registry(monkeypatch: pyt
 
     with Site(answer) as site:
         slow, others = site.ref("slow"), [site.ref(f"app{number}") for number in range(10)]
-        answers = check([slow, *others], timeouts=QUICK)
+        answers = ask([slow, *others], timeouts=QUICK)
         ends.set()
     assert [answers[ref] for ref in others] == [Known(SHA)] * 10
     assert isinstance(answers[slow], Unknown)
@@ -268,13 +267,15 @@ def test_the_deadline_of_all_checks_holds_and_no_thread_keeps_the_process(hangin
     program = (
         "import sys\n"
         "from dockerup.image import parse_reference\n"
-        "from dockerup.registry import check\n"
+        "from dockerup.registry import Manner, check\n"
+        "from dockerup.registry_memory import RegistryMemory\n"
         "from dockerup.transport import Timeouts\n"
         f"refs = [parse_reference('{hanging}/app%d' % number) for number in range(20)]\n"
         "assert 'requests' not in sys.modules  # a run that asks nothing does not pay for it\n"
         "import socket, threading\n"
         "socket.getaddrinfo = lambda *_: threading.Event().wait()  # no resolver has a time limit\n"
-        "answers = check(refs, timeouts=Timeouts(connect=60, read=60, total=0.5))\n"
+        "manner = Manner(timeouts=Timeouts(connect=60, read=60, total=0.5))\n"
+        "answers = check(refs, manner, RegistryMemory(), 0.0).answers\n"
         "print(len(answers), {answer.reason for answer in answers.values()})\n"
     )
     done = subprocess.run(
@@ -302,7 +303,7 @@ def test_an_answer_that_comes_in_drops_ends_at_the_deadline() -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as server:
         threading.Thread(target=answers, args=(server,), daemon=True).start()
         ref = parse_reference(f"127.0.0.1:{server.getsockname()[1]}/app")
-        answer: Answer = check([ref], timeouts=Timeouts(connect=1, read=1, total=0.8))[ref]
+        answer: Answer = ask([ref], timeouts=Timeouts(connect=1, read=1, total=0.8))[ref]
         over.set()
         server.shutdown(socket.SHUT_RDWR)
     assert isinstance(answer, Unknown)

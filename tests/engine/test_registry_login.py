@@ -11,8 +11,19 @@ import pytest
 
 from dockerup.image import Known, Unknown, parse_reference
 from dockerup.logins import Login
-from dockerup.registry import check
-from tests.testbed.site import DIGEST, LOGIN, SHA, Answering, Reply, Request, Site, basic, reason, wants_basic
+from tests.testbed.site import (
+    DIGEST,
+    LOGIN,
+    SHA,
+    Answering,
+    Reply,
+    Request,
+    Site,
+    ask,
+    basic,
+    reason,
+    wants_basic,
+)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +42,7 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_no_credential_follows_a_redirect_to_another_host() -> None:
     with Site(DIGEST) as other, Site(wants_basic(Reply(307, {"Location": f"{other.url}/blob"}))) as site:
-        assert check([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
+        assert ask([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
     assert site.authorizations == [None, basic(LOGIN)]
     assert other.authorizations == [None]
 
@@ -43,7 +54,7 @@ def test_a_redirect_within_the_registry_keeps_the_credential() -> None:
         )
 
     with Site(answer) as site:
-        assert check([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
+        assert ask([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
     assert site.authorizations == [None, basic(LOGIN), basic(LOGIN)]
 
 
@@ -91,7 +102,7 @@ def wants_token(realm: str, then: Reply = DIGEST) -> Answering:
 def test_a_token_is_fetched_for_each_repository_and_the_challenge_met_once() -> None:
     with Site(token_service()) as tokens, Site(wants_token(f"{tokens.url}/token?x=1")) as site:
         refs = [site.ref(f"app{number}") for number in range(10)] + [parse_reference(f"{site.host}/app0:2")]
-        assert check(refs) == dict.fromkeys(refs, Known(SHA))
+        assert ask(refs) == dict.fromkeys(refs, Known(SHA))
     assert sorted(request.query["scope"][0] for request in tokens.requests) == sorted(
         f"repository:app{number}:pull" for number in range(10)
     )
@@ -101,7 +112,7 @@ def test_a_token_is_fetched_for_each_repository_and_the_challenge_met_once() -> 
 
 def test_the_login_goes_to_the_realm_and_the_registry_gets_the_token_only() -> None:
     with Site(token_service(LOGIN)) as tokens, Site(wants_token(f"{tokens.url}/token")) as site:
-        assert check([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
+        assert ask([site.ref()], login_for=lambda _domain: LOGIN) == {site.ref(): Known(SHA)}
     assert tokens.authorizations == [basic(LOGIN)]
     assert tokens.requests[0].query["account"] == [LOGIN.username]
     assert site.authorizations == [None, "Bearer for repository:app:pull"]
@@ -110,7 +121,7 @@ def test_the_login_goes_to_the_realm_and_the_registry_gets_the_token_only() -> N
 def test_a_login_that_the_realm_refuses_is_sent_once_however_many_images() -> None:
     with Site(token_service(LOGIN)) as tokens, Site(wants_token(f"{tokens.url}/token")) as site:
         refs = [site.ref(f"app{number}") for number in range(10)]
-        answers = check(refs, login_for=lambda _domain: Login("eve", "wrong-secret"))
+        answers = ask(refs, login_for=lambda _domain: Login("eve", "wrong-secret"))
     assert answers == dict.fromkeys(refs, Unknown(f'{site.host} refuses the login of user "eve"'))
     assert len(tokens.requests) == 1
 
@@ -153,7 +164,7 @@ def test_a_user_who_may_not_pull_one_image_may_pull_the_others() -> None:
 
     with Site(answer) as site:
         closed, others = site.ref("closed"), [site.ref(f"app{number}") for number in range(5)]
-        answers = check([closed, *others], login_for=lambda _domain: LOGIN)
+        answers = ask([closed, *others], login_for=lambda _domain: LOGIN)
     assert answers.pop(closed) == Unknown(f'{site.host} does not let user "ada" pull closed, or has none')
     assert answers == dict.fromkeys(others, Known(SHA))
 
@@ -169,7 +180,7 @@ def test_a_registry_with_tls_cannot_have_logins_sent_in_clear(certificate: Path)
 
 def test_on_loopback_any_certificate_will_do(certificate: Path) -> None:
     with Site(DIGEST, certificate) as site:
-        assert check([site.ref()]) == {site.ref(): Known(SHA)}
+        assert ask([site.ref()]) == {site.ref(): Known(SHA)}
 
 
 def test_beyond_loopback_a_certificate_must_be_trusted(
@@ -180,7 +191,7 @@ def test_beyond_loopback_a_certificate_must_be_trusted(
         assert "certificate that is not trusted (self-signed certificate)" in reason(ref)
         assert site.requests == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
-        assert check([ref], login_for=lambda _domain: LOGIN) == {ref: Known(SHA)}
+        assert ask([ref], login_for=lambda _domain: LOGIN) == {ref: Known(SHA)}
 
 
 def test_beyond_loopback_there_is_no_way_without_tls() -> None:
@@ -208,7 +219,7 @@ def test_a_proxy_is_used_beyond_loopback_and_its_password_never_shown(
             monkeypatch.setenv(name, f"http://me:hunter2@{proxy.host}")
         for name in ("NO_PROXY", "no_proxy"):
             monkeypatch.setenv(name, "spared.invalid")
-        answers = check([site.ref(), parse_reference("nginx")])
+        answers = ask([site.ref(), parse_reference("nginx")])
     assert answers[site.ref()] == Known(SHA)
     assert answers[parse_reference("nginx")] == Unknown("docker.io cannot be reached through the proxy")
     assert [(request.method, request.path) for request in proxy.requests] == [

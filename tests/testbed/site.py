@@ -6,23 +6,32 @@ import functools
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
 from urllib.parse import parse_qs, urlsplit
 
-from dockerup.image import ImageRef, Unknown, parse_reference
+from dockerup.image import Answer, ImageRef, Unknown, parse_reference
 from dockerup.logins import Login
-from dockerup.registry import check
+from dockerup.registry import Manner, check
+from dockerup.registry_memory import RegistryMemory
 
 LOGIN = Login("ada", "pa:ss wörd")
 SHA = "sha256:" + "ab" * 32
 
 
+NOW = 1_900_000_000.0
+
+
+def ask(refs: Iterable[ImageRef], **manner: Any) -> dict[ImageRef, Answer]:
+    """Return what registries say that nothing is remembered of, asked as `manner` says."""
+    return dict(check(refs, Manner(**manner), RegistryMemory(), NOW).answers)
+
+
 def reason(ref: ImageRef, **more: Any) -> str:
-    answer = check([ref], **more)[ref]
+    answer = ask([ref], **more)[ref]
     assert isinstance(answer, Unknown), answer
     assert LOGIN.password not in answer.reason
     return answer.reason

@@ -6,24 +6,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerup import transport
+from dockerup import http_session
+from dockerup.authorization import may_name_realm, parse_challenge
 from dockerup.image import Known, parse_reference
 from dockerup.logins import Login
-from dockerup.registry import Challenge, check, may_name_realm, parse_challenge, seconds_wanted
-from dockerup.transport import is_loopback
+from dockerup.registry_memory import Challenge
+from dockerup.transport import is_loopback, seconds_wanted
+from tests.testbed.site import ask
 
 SHA = "sha256:" + "0123456789abcdef" * 4
 REALM = "https://auth.example.com/token"
 
 
 def test_a_reference_with_a_digest_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transport, "_new_session", lambda _connections: pytest.fail("a session was made"))
+    monkeypatch.setattr(http_session, "new_session", lambda _connections: pytest.fail("a session was made"))
     pinned = parse_reference(f"nginx:1@{SHA}")
-    assert check([pinned, pinned]) == {pinned: Known(SHA)}
+    assert ask([pinned, pinned]) == {pinned: Known(SHA)}
 
 
 def test_nothing_to_check_is_an_empty_answer() -> None:
-    assert check([]) == {}
+    assert ask([]) == {}
 
 
 def test_a_login_does_not_show_its_password() -> None:

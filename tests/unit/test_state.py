@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerup.state import VERSION_FOR, Cache, lock_path
+from dockerup.state import ENGINE_FOR, Cache, lock_path
 
 URL = "unix:///var/run/docker.sock"
 
@@ -151,7 +151,7 @@ def test_bytes_of_any_kind_are_as_if_absent_or_an_object(
 
 @pytest.mark.parametrize(
     ("later", "known"),
-    [(0, "1.41"), (VERSION_FOR - 1, "1.41"), (VERSION_FOR, None), (-1, None)],
+    [(0, "1.41"), (ENGINE_FOR - 1, "1.41"), (ENGINE_FOR, None), (-1, None)],
 )
 def test_a_version_is_known_for_an_hour_and_not_before_it_was_asked(
     cache: Cache, later: float, known: str | None
@@ -167,7 +167,7 @@ def test_a_version_is_that_of_its_engine(cache: Cache) -> None:
 
 def test_a_version_can_be_forgotten(cache: Cache) -> None:
     cache.keep_api_version(URL, "1.41", now=0.0)
-    cache.forget_api_version()
+    cache.forget_engine()
     assert cache.api_version(URL, now=0.0) is None
 
 
@@ -175,8 +175,12 @@ def test_a_version_can_be_forgotten(cache: Cache) -> None:
     "known",
     [
         *(5, [], "1.41", {}),
-        *({"api": "1.41"}, {"at": 0}, {"api": 5, "at": 0}, {"api": "1.41", "at": "now"}),
-        *({"api": text, "at": 0} for text in ("", "1", "banana", "1.41/..", "1.4e1", "1.41\n", "2.0")),
+        *({"api": one} for one in ("1.41", {"said": "1.41"}, {"at": 0}, {"said": 5, "at": 0})),
+        {"api": {"said": "1.41", "at": "now"}},
+        *(
+            {"api": {"said": text, "at": 0}}
+            for text in ("", "1", "banana", "1.41/..", "1.4e1", "1.41\n", "2.0")
+        ),
     ],
 )
 def test_a_version_in_another_form_is_not_known(cache: Cache, known: object) -> None:

@@ -1,0 +1,82 @@
+"""Connections to a registry as `requests` makes them: certificates of certs.d, proxies, no cookies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any
+
+from dockerup import __version__
+
+if TYPE_CHECKING:
+    import requests
+
+    from dockerup.endpoints import Place
+
+_PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy")
+
+
+def new_session(place: Place, connections: int) -> requests.Session:
+    """Return a session for the requests to a server, with what `certs.d` has for it."""
+    # Imported here and in what is called after: a run that asks nothing of a registry does not pay for it.
+    import requests
+    import requests.adapters
+    import urllib3
+
+    # It would be said on each run of a registry on loopback, where the engine verifies nothing either.
+    urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    session = requests.Session()
+    session.trust_env = False
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    # Not compressed, since a digest is that of the very bytes.
+    session.headers.update({"User-Agent": f"dockerup/{__version__}", "Accept-Encoding": "identity"})
+    for scheme in ("https://", "http://"):
+        session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=connections))
+    held = place.certificates
+    if held.authorities:
+        session.mount("https://", _adapter(held.authorities, (), connections))
+    if held.clients:
+        # Who this host is, is told to that server only, and not to where it redirects.
+        for end in place.endpoints:
+            session.mount(f"{end.url}/", _adapter(held.authorities, held.clients, connections))
+    return session
+
+
+def _adapter(
+    authorities: tuple[str, ...], clients: tuple[tuple[str, str], ...], connections: int
+) -> requests.adapters.HTTPAdapter:
+    import requests.adapters
+    from urllib3.util.ssl_ import create_urllib3_context
+
+    context = create_urllib3_context()
+    for pem in authorities:
+        context.load_verify_locations(cadata=pem)
+    for certificate, key in clients:
+        context.load_cert_chain(certificate, key)
+
+    class Adapter(requests.adapters.HTTPAdapter):
+        """Trusts the context's authorities beside those that a request names."""
+
+        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+            super().init_poolmanager(*arguments, **{**more, "ssl_context": context})
+
+        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+            return super().proxy_manager_for(*arguments, **{**more, "ssl_context": context})
+
+    return Adapter(pool_maxsize=connections)
+
+
+def proxies_for(url: str, engines: Mapping[str, str]) -> dict[str, str]:
+    """Return the proxies for a URL, by scheme: the environment's, and where it names none, the engine's."""
+    # Passed by hand, since a session that trusts the environment reads logins from ~/.netrc too.
+    import requests.utils
+
+    named = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_NAMES)
+    if not named:
+        spared = requests.utils.should_bypass_proxies(url, no_proxy=engines.get("no") or "localhost")
+        found = {} if spared else dict(engines)
+    else:
+        found = requests.utils.get_environ_proxies(url)
+    # The engine knows no ALL_PROXY.
+    return {scheme: found[scheme] for scheme in ("https", "http") if scheme in found}
