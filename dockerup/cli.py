@@ -211,7 +211,9 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
     for name in sorted({*retry} - names):
         what = f"--retry {name}: no container of that name is listed"
         raise DockerupError(f"{what}. {instead(name, names)}")
-    return Run(cache, os.environ, stop=stop.asked, retry=frozenset(retry))
+    # A person who waits at a terminal wants to know now.
+    spread = not sys.stderr.isatty()
+    return Run(cache, os.environ, stop=stop.asked, retry=frozenset(retry), spread=spread)
 
 
 def _again(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:

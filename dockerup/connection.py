@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import time
@@ -77,6 +78,10 @@ class Connection:
                 self.cache.forget_engine()  # which may know another way to that registry by now
         return checked
 
+    def splay(self) -> float:
+        """Return the seconds by which this host of a fleet asks the registries later: always the same."""
+        return share_of(_host_id(), self.settings.splay)
+
     def info(self, now: float) -> Mapping[str, Any]:
         """Return what the engine tells of itself and registries, as it was within the last hour."""
         known = self.cache.engine_info(self.engine.url, now)
@@ -130,6 +135,20 @@ def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Ite
     except EngineError:
         cache.forget_engine()
         raise
+
+
+def share_of(host_id: str, most: int) -> float:
+    """Return a number of seconds up to `most` that is the same for a host each time, and even over many."""
+    drawn = hashlib.sha256(f"dockerup splay {host_id}".encode()).digest()[:4]
+    return most * int.from_bytes(drawn, "big") / 0xFFFFFFFF
+
+
+def _host_id() -> str:
+    try:
+        with open("/etc/machine-id", encoding="ascii", errors="replace") as file:
+            return file.read(64).strip()
+    except OSError:
+        return os.uname().nodename
 
 
 def _is_denial(error: EngineError) -> bool:

@@ -11,7 +11,9 @@ from dataclasses import replace
 from dockerup import labels
 from dockerup.decision import Decision, complete, failed, settled
 from dockerup.definition import Difference, differences
+from dockerup.desired import Desired
 from dockerup.host import Host, managed, protection
+from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
 from dockerup.later import image_now, utc
@@ -24,7 +26,7 @@ from dockerup.olds import (
     rivals,
     unique,
 )
-from dockerup.snapshot import Container
+from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition
@@ -149,7 +151,12 @@ def _decide_on(
     image, family, bound, missing, keeper = found
     waits = waits_for(spec, host, made)
     if keeper is None:
-        hold = _hold(spec, family, host) or missing or blocked.get(spec.name)
+        hold = (
+            _too_early(spec, family, image, host)
+            or _hold(spec, family, host)
+            or missing
+            or blocked.get(spec.name)
+        )
         if hold is not None:
             return _held(spec, family, image, hold)
         remembered = _remembered(spec, family, image, host)
@@ -173,11 +180,35 @@ def _decide_on(
         why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
         cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
         return Decision(spec, cause, image, keeper, olds, bound, well=why is Why.COMPLETE)
-    hold = missing or blocked.get(spec.name) or waits
+    hold = missing or blocked.get(spec.name) or waits or _tried(spec, host)
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
     olds = unique((*olds, *in_the_way(spec, host)))
     return Decision(spec, _why_start(keeper, olds), image, keeper, olds, bound, again)
+
+
+def stands_still(desired: Desired, observed: Snapshot) -> bool:
+    """Tell whether anything listed does not run: it may be mended without asking what is new."""
+    running = {one.name for one in observed.containers if one.running and one.state != "paused"}
+    return any(spec.name not in running for spec in desired.specs)
+
+
+def _too_early(
+    spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, host: Host
+) -> Cause | None:
+    """Return why a new container is not made now, though it could be; None when it may be."""
+    unasked, answer = host.policy.unasked, host.answers.get(spec.image)
+    if unasked and (spec.image in unasked or image.local is None or family):
+        return Cause(Why.HELD_BACK, "the registries are asked first")
+    if image.local is None and isinstance(answer, Unknown) and answer.wait:
+        return Cause(Why.HELD_BACK, f"its image is not here, and {answer.reason}")
+    return None if family else _tried(spec, host)
+
+
+def _tried(spec: ContainerSpec, host: Host) -> Cause | None:
+    if spec.name in host.policy.tried:
+        return Cause(Why.HELD_BACK, "its start failed in this run; the next tries again")
+    return None
 
 
 def waits_for(spec: ContainerSpec, host: Host, made: Mapping[str, Decision]) -> Cause | None:

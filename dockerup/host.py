@@ -27,6 +27,8 @@ class Policy:
 
     `retry` are the entries of which a person wants what failed, or ended, to be tried again now.
     `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
+    `unasked` are the images of which a registry has yet to be asked, `tried` the entries that failed to come
+    up in this run.
     """
 
     unmanaged: str = "remove"
@@ -37,6 +39,8 @@ class Policy:
     health_timeout: int = 0
     retry: frozenset[str] = frozenset()
     first_seen: Mapping[str, float] = field(default_factory=dict)
+    unasked: frozenset[ImageRef] = frozenset()
+    tried: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

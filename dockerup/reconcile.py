@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dockerup.changes import changes_of, left_volumes
 from dockerup.configuration import Configuration
-from dockerup.decide import decide_all
+from dockerup.decide import decide_all, stands_still
 from dockerup.desired import Desired
 from dockerup.execute import Outcome, Result, Stage, execute, no_stage
 from dockerup.history import append
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dockerup.settings import Settings
 
 LOOK_AGAIN = 1.0  # seconds
+FAULTS = frozenset({Outcome.FAILED, Outcome.UNDO_FAILED})
 ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; more is another run's work
 
 
@@ -40,7 +41,8 @@ class Run:
     """What one run is given besides the settings.
 
     `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `stage` is told
-    the phases of the run. `retry`: the entries to try again now, though they failed or ended.
+    the phases of the run. `retry`: the entries to try again now, though they failed or ended. `spread`: the
+    registries may be asked a little later, for the sake of a fleet.
     """
 
     cache: Cache
@@ -50,6 +52,7 @@ class Run:
     stop: Event = field(default_factory=Event)
     stage: Stage = no_stage
     retry: frozenset[str] = frozenset()
+    spread: bool = False
 
 
 def reconcile(configuration: Configuration, run: Run) -> Report:
@@ -61,47 +64,89 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
     from dockerup.connection import connect  # the SDK: only once there is something to converge
 
     with connect(settings, run.cache, run.environ) as host:
-        before = observed = host.observe(desired)
-        local = LocalImages.of(observed.images)
+        work = _Work(desired, host, run, settings.concurrency)
+        local = LocalImages.of(work.before.images)
         asked = questions(desired.specs, local, pull=settings.pull and run.look)
-        checked = host.ask(asked, absent(asked, local), keep=run.act)
-        answers = checked.answers
-        policy = _policy(settings, desired, run, answers)
-        results: list[Result] = []
-        notes = [*desired.notes, *checked.notes, *_unknown(answers)]
-        seen = {one.container_id: one for one in observed.containers}
-        stop = run.stop
-        for _ in range(ROUNDS):
-            plan, observed = _plan(desired, observed, answers, policy, host)
-            notes += plan.notes
-            if not run.act or not plan.changes or (stop.is_set() and not plan.urgent):
-                break
-            prove = host.prover(desired)
-            latest = execute(plan, host.engine, host.pull, prove, settings.concurrency, stop, run.stage)
-            results += latest
-            policy = replace(policy, retry=frozenset())
-            observed = host.observe(desired)
-            seen.update((one.container_id, one) for one in observed.containers)
-            if any(one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED} for one in latest):
-                stop = _only_ways_back()
-        notes += host.logins.notes
+        policy = _policy(settings, run)
+        if run.act and asked and stands_still(desired, work.observed):
+            # What needs no registry does not wait for one.
+            policy = work.go({}, replace(policy, unasked=asked))
+        missing = absent(asked, local)
+        if run.spread and settings.splay and asked and not missing:
+            run.stop.wait(host.splay())
+            work.look()
+        checked = host.ask(asked if not run.stop.is_set() else (), missing, keep=run.act)
+        policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
+        policy = replace(work.go(checked.answers, policy), tried=frozenset())
     clock_zero = time.time() - time.monotonic()
-    append(run.cache.directory, entries_of(results, before, observed, os.urandom(8).hex(), clock_zero))
+    entries = entries_of(work.results, work.before, work.observed, os.urandom(8).hex(), clock_zero)
+    append(run.cache.directory, entries)
+    notes = [*desired.notes, *checked.notes, *_unknown(checked.answers), *work.notes, *host.logins.notes]
     return Report(
-        plan=plan,
-        rows=_rows(desired, observed, answers, policy),
-        changes=changes_of(results, left_volumes(seen.values(), observed)),
+        plan=work.plan,
+        rows=_rows(desired, work.observed, checked.answers, policy),
+        changes=changes_of(work.results, left_volumes(work.seen.values(), work.observed)),
         problems=desired.problems,
         notes=tuple(dict.fromkeys(notes)),
         whole=desired.complete,
     )
 
 
-def _policy(settings: Settings, desired: Desired, run: Run, answers: Mapping[ImageRef, Answer]) -> Policy:
-    waiting = {spec.image for spec in desired.specs if spec.update.min_age}
-    digests = {
-        answer.digest for ref, answer in answers.items() if ref in waiting and isinstance(answer, Known)
-    }
+class _Work:
+    """What one run does on the host: plans carried out until nothing is left, or enough was tried."""
+
+    def __init__(self, desired: Desired, host: Connection, run: Run, concurrency: int) -> None:
+        self._desired, self._host, self._run, self._concurrency = desired, host, run, concurrency
+        self.plan = Plan()
+        self.results: list[Result] = []
+        self.notes: list[str] = []
+        self.before = self.observed = host.observe(desired)
+        self.seen = {one.container_id: one for one in self.observed.containers}
+
+    def look(self) -> None:
+        """Observe the host anew."""
+        self.observed = self._host.observe(self._desired)
+        self.seen.update((one.container_id, one) for one in self.observed.containers)
+
+    def go(self, answers: Mapping[ImageRef, Answer], policy: Policy) -> Policy:
+        """Plan and carry out, up to ROUNDS times; returns the policy for what comes after in the run.
+
+        While registries are unasked, nothing goes for being absent.
+        """
+        whole = self._desired.complete and not policy.unasked
+        desired, stop = replace(self._desired, complete=whole), self._run.stop
+        for _ in range(ROUNDS):
+            self._make_plan(desired, answers, policy)
+            if not self._run.act or not self.plan.changes or (stop.is_set() and not self.plan.urgent):
+                break
+            latest = execute(
+                self.plan,
+                self._host.engine,
+                self._host.pull,
+                self._host.prover(desired),
+                self._concurrency,
+                stop,
+                self._run.stage,
+            )
+            self.results += latest
+            self.look()
+            policy = replace(policy, retry=frozenset())
+            failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
+            if failed:
+                policy = replace(policy, tried=policy.tried | failed)
+                stop = _only_ways_back()
+        return policy
+
+    def _make_plan(self, desired: Desired, answers: Mapping[ImageRef, Answer], policy: Policy) -> None:
+        """Make the plan; those containers are inspected that it has to know more of."""
+        self.plan = make_plan(desired, self.observed, answers, policy, time.time())
+        while self.plan.wanted:
+            self.observed = self._host.detailed(self.observed, self.plan.wanted)
+            self.plan = make_plan(desired, self.observed, answers, policy, time.time())
+        self.notes += self.plan.notes
+
+
+def _policy(settings: Settings, run: Run) -> Policy:
     return Policy(
         unmanaged=settings.unmanaged,
         ignore=settings.ignore,
@@ -110,8 +155,15 @@ def _policy(settings: Settings, desired: Desired, run: Run, answers: Mapping[Ima
         salt=os.urandom(8).hex(),
         health_timeout=settings.health_timeout,
         retry=run.retry,
-        first_seen=run.cache.first_seen(digests, time.time()) if digests else {},
     )
+
+
+def _with_ages(policy: Policy, desired: Desired, run: Run, answers: Mapping[ImageRef, Answer]) -> Policy:
+    """Return the policy with what is known of how long images have been out, where an entry asks for that."""
+    waiting = {spec.image for spec in desired.specs if spec.update.min_age}
+    found = {ref: answer.digest for ref, answer in answers.items() if isinstance(answer, Known)}
+    digests = {digest for ref, digest in found.items() if ref in waiting}
+    return replace(policy, first_seen=run.cache.first_seen(digests, time.time())) if digests else policy
 
 
 def _rows(
@@ -136,21 +188,6 @@ def _unknown(answers: Mapping[ImageRef, Answer]) -> list[str]:
         for ref, answer in sorted(answers.items(), key=lambda pair: pair[0].familiar)
         if isinstance(answer, Unknown) and not answer.of_registry
     ]
-
-
-def _plan(
-    desired: Desired,
-    observed: Snapshot,
-    answers: Mapping[ImageRef, Answer],
-    policy: Policy,
-    host: Connection,
-) -> tuple[Plan, Snapshot]:
-    """Return the plan, and the snapshot with those containers inspected that the plan had to know more of."""
-    plan = make_plan(desired, observed, answers, policy, time.time())
-    while plan.wanted:
-        observed = host.detailed(observed, plan.wanted)
-        plan = make_plan(desired, observed, answers, policy, time.time())
-    return plan, observed
 
 
 def wait_until_well(

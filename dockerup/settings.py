@@ -130,6 +130,11 @@ class Settings:
         "0: what its own health check needs, 60 at least",
     )
     pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take")
+    splay: int = _row(
+        0,
+        _whole(0, 50),
+        "up to this many seconds before registries are asked, the same each time on one host",
+    )
 
 
 @dataclass(frozen=True)

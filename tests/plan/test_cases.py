@@ -30,7 +30,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +85,12 @@ def digests_of(image: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 
 
 def answers_of(case: Mapping[str, Any]) -> dict[ImageRef, Answer]:
+    words = {
+        "away": Unknown("no answer"),
+        "limits": Unknown("docker.io limits how often it is asked", wait=60),
+    }
     return {
-        parse_reference(tag): Unknown("no answer") if word == "away" else Known(f"sha256:{long(word)}")
+        parse_reference(tag): words.get(word) or Known(f"sha256:{long(word)}")
         for tag, word in case.get("registry", {}).items()
     }
 
@@ -182,9 +185,13 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
     )
     networks = frozenset(case["networks"]) if "networks" in case else None
     snapshot = Snapshot(observed_of(case), images_of(case), networks)
-    policy = Policy(**{"prune": "none", **case.get("settings", {})})
-    if isinstance(policy.ignore, list):
-        policy = replace(policy, ignore=tuple(policy.ignore))
+    settings = dict(case.get("settings", {}))
+    policy = Policy(
+        ignore=tuple(settings.pop("ignore", ())),
+        unasked=frozenset(map(parse_reference, settings.pop("unasked", ()))),
+        tried=frozenset(settings.pop("tried", ())),
+        **{"prune": "none", **settings},
+    )
     return make_plan(listing.desired(), snapshot, answers_of(case), policy, NOW)
 
 

@@ -55,6 +55,7 @@ OTHER: dict[str, tuple[str, object]] = {
     "keep_images": ("0", 0),
     "concurrency": ("2", 2),
     "pull_timeout": ("1", 1),
+    "splay": ("50", 50),
     "health_timeout": ("90", 90),
     "wait": ("0", 0),
 }
