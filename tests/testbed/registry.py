@@ -102,7 +102,11 @@ class Registry:
 
     def requests(self) -> list[str]:
         """Return what clients asked for since the registry was first started, as `HEAD /v2/web/...`."""
-        return _ACCESS.findall(self._log.read_text(errors="replace")) if self._log.exists() else []
+        return _ACCESS.findall(self.log())
+
+    def log(self) -> str:
+        """Return all that the registry wrote since it was first started."""
+        return self._log.read_text(errors="replace") if self._log.exists() else ""
 
     def _expect(self, status: int, method: str, url: str, **more: Any) -> Response:
         response = self._session.request(method, url, timeout=30, **more)

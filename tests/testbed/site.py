@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from dockerup.image import Answer, ImageRef, Unknown, parse_reference
 from dockerup.logins import Login
@@ -42,10 +42,15 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
+    body: bytes = b""
 
     @property
     def query(self) -> dict[str, list[str]]:
         return parse_qs(urlsplit(self.path).query)
+
+    @property
+    def form(self) -> dict[str, str]:
+        return dict(parse_qsl(self.body.decode()))
 
 
 @dataclass
@@ -111,7 +116,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_HEAD(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, self.path, headers)
+        body = self.rfile.read(int(headers.get("content-length", 0)))
+        request = Request(self.command, self.path, headers, body)
         self.site.requests.append(request)
         reply = self.site.answer(request)
         self.send_response(reply.status)
@@ -121,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD":
             self.wfile.write(reply.body)
 
-    do_GET = do_CONNECT = do_HEAD  # noqa: N815  # http.server's names
+    do_GET = do_POST = do_CONNECT = do_HEAD  # noqa: N815  # http.server's names
 
     def log_message(self, *_arguments: object) -> None:
         pass
