@@ -32,7 +32,6 @@ class Logins:
 
     def __init__(self, settings: Settings, environ: Mapping[str, str]) -> None:
         self._environ = environ
-        self._home = home_of(environ, os.geteuid())
         self._settled = first_by_registry(settings.registryAuth)
         if settings.username:
             # As version 1.0.44 has it, which knew of no registry but Docker Hub to log in to. For all that
@@ -63,7 +62,7 @@ class Logins:
                     self._found[domain] = error
         found = self._found[domain]
         if isinstance(found, NoLoginError):
-            raise found
+            raise NoLoginError(str(found))  # anew: each thread writes its traceback into what it raises
         return found
 
     def refuse(self, domain: str, reason: str) -> None:
@@ -80,13 +79,16 @@ class Logins:
         if helper:
             from dockerup.credential_helper import ask_helper  # starts programs: most hosts need none
 
-            login = ask_helper(helper, domain, self._environ, self._home)
+            login = ask_helper(helper, domain, self._environ, self._home())
             if login is not None:
                 return login
             if registry in config.helpers and registry not in config.logins:
                 note = f"docker-credential-{helper} knows no login for {domain}, which is asked without one"
                 self._notes.append(note)
         return config.logins.get(registry)
+
+    def _home(self) -> str:
+        return home_of(self._environ, os.geteuid())
 
     def _docker_config(self) -> DockerConfig:
         with self._lock:
@@ -95,7 +97,7 @@ class Logins:
             return self._config
 
     def _read_docker_config(self) -> DockerConfig:
-        directory = self._environ.get("DOCKER_CONFIG") or os.path.join(self._home, ".docker")
+        directory = self._environ.get("DOCKER_CONFIG") or os.path.join(self._home(), ".docker")
         path = os.path.join(directory, "config.json")
         try:
             config = parse_docker_config(read_trusted(path, LIMIT_BYTES))

@@ -32,7 +32,7 @@ DECIDING: tuple[str, ...] = (
         "names",
         "proof",
     ),
-    *("images", "steps", "spec", "keys", "kinds", "lifecycle", "window", "definition", "desired"),
+    *("images", "steps", "spec", "keys", "kinds", "lifecycle", "window", "definition", "desired", "logins"),
 )
 # What asks the world something or changes it. The clock is a part of the world; that nobody asks it through
 # datetime has a test of its own.
