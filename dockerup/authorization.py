@@ -230,6 +230,10 @@ def _token_in(body: bytes, now: float) -> Token | None:
     text = told.get("token") or told.get("access_token")
     if not isinstance(text, str) or not text.isprintable():
         return None
-    lasts = told.get("expires_in")
-    seconds = lasts if isinstance(lasts, (int, float)) and 0 < lasts <= LONGEST_TOKEN else TOKEN_SECONDS
-    return Token(text, now + seconds - TOKEN_MARGIN)
+    return Token(text, now + _lasts(told.get("expires_in")) - TOKEN_MARGIN)
+
+
+def _lasts(told: object) -> float:
+    if isinstance(told, bool) or not isinstance(told, (int, float)):
+        return TOKEN_SECONDS
+    return told if 0 < told <= LONGEST_TOKEN else TOKEN_SECONDS

@@ -28,6 +28,7 @@ class Engine:
         directory.mkdir(parents=True)
         self.socket_path = directory / "docker.sock"
         self.url = f"unix://{self.socket_path}"
+        self.options: tuple[str, ...] = ()  # more of dockerd's, from the next start on
         self._directory = directory
         self._log = directory / "log"
         self._program: Program | None = None
@@ -126,6 +127,7 @@ class Engine:
             # systemd knows nothing of processes in here, so the engine makes its control groups itself.
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{namespace.cgroup_name()}",
+            *self.options,
         ]
 
     def _empty_config(self) -> Path:

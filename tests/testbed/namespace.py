@@ -23,6 +23,8 @@ MARK = "DOCKERUP_TESTBED_NAMESPACE"
 RUN = Path("/run")
 # The user-data of the machine that the tests run on is none of their business.
 HIDDEN = (Path("/var/lib/cloud"),)
+# An engine reads certificates of registries there, whatever its own directories are.
+ENGINES = Path("/etc/docker")
 PROGRAMS = {
     "dockerd": "docker.io",
     "docker-registry": "docker-registry",
@@ -135,7 +137,8 @@ def _furnish() -> None:
     # The program mount(8) would leave its own notes in the machine's /run.
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc")
-    for directory in (RUN, *filter(Path.is_dir, HIDDEN)):
+    ENGINES.mkdir(exist_ok=True)
+    for directory in (RUN, ENGINES, *filter(Path.is_dir, HIDDEN)):
         _mount("dockerup-testbed", str(directory), "tmpfs", options="mode=0755")
 
 

@@ -35,10 +35,14 @@ class Pushed:
 class Registry:
     """A registry in a directory of its own. Its port stays the same over restarts."""
 
-    def __init__(self, directory: Path, config: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self, directory: Path, config: Mapping[str, Any] | None = None, bind: str = "127.0.0.1"
+    ) -> None:
         """`config` is added to the registry's configuration (distribution's docs/configuration.md)."""
         directory.mkdir(parents=True)
-        self.host = f"127.0.0.1:{free_port()}"
+        self.directory = directory
+        port = free_port()
+        self.host = f"127.0.0.1:{port}"
         self._config = directory / "config.yml"
         self._log = directory / "log"
         self._program: Program | None = None
@@ -50,9 +54,10 @@ class Registry:
                 "filesystem": {"rootdirectory": str(directory / "data")},
                 "delete": {"enabled": True},
             },
-            "http": {"addr": self.host},
+            **(config or {}),
         }
-        self._config.write_text(json.dumps({**document, **(config or {})}))
+        document["http"] = {"addr": f"{bind}:{port}", **document.get("http", {})}
+        self._config.write_text(json.dumps(document))
 
     @property
     def runs(self) -> bool:
