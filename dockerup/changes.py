@@ -149,7 +149,9 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
         if _only_made(parts):
             return Change(subject, "not started", str(Cause(Why.NEVER_STARTED)), f"{said}{way_back}{log}")
         return Change(subject, f"not {action}", str(main.cause), f"{said}{way_back}{log}")
-    if outcomes <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
+    # To fetch an image, and find that it is the same for this platform, is no change.
+    acts = {part.outcome for part in parts if not isinstance(part.node.step, (Pull, Tag))}
+    if acts <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
         return None
     return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
 

@@ -65,7 +65,7 @@ class Story:
         """Run `dockerup`, which has to find all well: no word, no change."""
         before = self.ids()
         ran = self.run(*arguments)
-        assert (ran.stdout, ran.stderr) == ("", "")
+        assert (ran.stdout, ran.stderr) == ("", ""), ran.stdout + ran.stderr
         assert self.ids() == before
 
     def listed(self) -> dict[str, dict[str, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.engine.stories import Story, answer, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
-from tests.testbed.images import make_image, make_web_image
+from tests.testbed.images import make_image, make_web_image, own_architecture
 from tests.testbed.proxy import EngineProxy
 
 
@@ -40,6 +40,27 @@ def test_newer_image_is_here_before_the_old_container_stops(story: Story, proxy:
     stop = next(i for i, path in enumerate(verbs) if path.endswith("/stop"))
     assert verbs.index("/images/create") < stop
     assert verbs.index("/containers/create") < stop
+
+
+def test_index_with_the_same_image_for_this_platform_is_no_update(story: Story) -> None:
+    ours, theirs = own_architecture(), "riscv64"
+    here, there = make_image("1"), make_image("1", files={"/other": "x"})
+    app = story.registry.push_index({ours: here, theirs: there}, "app")
+    story.define("app", app.reference)
+    story.run()
+    before = story.ids()
+    newer = make_image("2", files={"/other": "y"})
+    assert story.registry.push_index({ours: here, theirs: newer}, "app").digest != app.digest
+
+    story.nothing_to_do()
+    asked = len(story.registry.requests())
+    story.nothing_to_do()
+
+    assert story.registry.requests()[asked:] == ["HEAD /v2/app/manifests/latest"]
+    assert story.ids() == before
+    story.registry.push_index({ours: newer, theirs: there}, "app")
+    assert "app: replaced (newer image" in story.run().stdout
+    assert story.inspect("app")["Image"] == newer.id
 
 
 def test_tag_that_is_moved_back_brings_the_older_image_back(story: Story) -> None:

@@ -147,10 +147,15 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def _config(settings: Mapping[str, Any], layers: Sequence[Layer], created: str) -> Mapping[str, Any]:
+def own_architecture() -> str:
+    """Return what images call the architecture of this machine."""
     machine = platform.machine()
+    return _ARCHITECTURES.get(machine, machine)
+
+
+def _config(settings: Mapping[str, Any], layers: Sequence[Layer], created: str) -> Mapping[str, Any]:
     return {
-        "architecture": _ARCHITECTURES.get(machine, machine),
+        "architecture": own_architecture(),
         "os": "linux",
         "created": created,
         "config": {key: value for key, value in settings.items() if value is not None},

@@ -12,9 +12,11 @@ from typing import Any
 
 from requests import Response, Session
 
-from tests.testbed.images import Image
+from tests.testbed.images import Image, digest_of
 from tests.testbed.waiting import Program, TestbedError, free_port
 
+_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+_MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 _ACCESS = re.compile(r'"((?:GET|HEAD|PUT|POST|PATCH|DELETE) \S+) HTTP/')
 
 
@@ -99,6 +101,19 @@ class Registry:
         headers = {"Content-Type": media_type}
         self._expect(201, "PUT", f"{base}/manifests/{tag}", data=image.manifest, headers=headers)
         return Pushed(self.reference(name, tag), image.digest, image.id)
+
+    def push_index(self, images: Mapping[str, Image], name: str, tag: str = "latest") -> Pushed:
+        """Put a manifest list under `name:tag` that names an image for each architecture ("amd64")."""
+        entries = []
+        for architecture, image in images.items():
+            self.push(image, name, f"{tag}-{architecture}")
+            what = {"mediaType": _MANIFEST, "size": len(image.manifest), "digest": image.digest}
+            entries.append({**what, "platform": {"architecture": architecture, "os": "linux"}})
+        document = {"schemaVersion": 2, "mediaType": _MANIFEST_LIST, "manifests": entries}
+        raw = json.dumps(document).encode()
+        url = f"http://{self.host}/v2/{name}/manifests/{tag}"
+        self._expect(201, "PUT", url, data=raw, headers={"Content-Type": _MANIFEST_LIST})
+        return Pushed(self.reference(name, tag), digest_of(raw), "")
 
     def delete(self, pushed: Pushed) -> None:
         """Remove an image's manifest, and with it every tag that named it."""
