@@ -1,7 +1,8 @@
 """A proxy before the engine's socket that records each call, and lets a test act at call number k.
 
 It passes HTTP/1.1 on as bytes (RFC 9112): requests and answers with a length or in chunks, answers that end
-with the connection, and upgraded connections. An answer that streams, as a pull's, is passed on as it comes.
+with the connection, and upgraded connections. An answer that streams, as a pull's, is passed on as it comes,
+and so is a client's hanging up.
 """
 
 from __future__ import annotations
@@ -170,6 +171,7 @@ class EngineProxy:
         engine.sendall(request.data)
         for piece in request.body(from_client):
             engine.sendall(piece)
+        self._in_thread(lambda: _hang_up_too(client, engine))
         answer = _read_head(from_engine)
         self.after(self._answered(call, answer.status))
         client.sendall(answer.data)
@@ -293,6 +295,13 @@ def _pass_both_ways(
     upward.start()
     pass_on(from_engine, client)
     upward.join()
+
+
+def _hang_up_too(client: socket.socket, engine: socket.socket) -> None:
+    """Tell the engine when a client goes before its answer came: until then, or its next call, wait."""
+    with contextlib.suppress(OSError):
+        if not client.recv(1, socket.MSG_PEEK):
+            engine.shutdown(socket.SHUT_RDWR)
 
 
 def _refusal_bytes(refusal: RefusalError) -> bytes:
