@@ -40,7 +40,7 @@ part-boot: TESTS := tests/boot
 part-engine-1: TESTS := $(wildcard tests/engine/test_[a-d]*.py)
 part-engine-2: TESTS := $(wildcard tests/engine/test_[e-z]*.py)
 # Many faults, one after the other: more than continuous integration has the time for.
-FAULTS := $(addprefix tests/engine/test_,faults.py cache_faults.py depends_on.py watch.py)
+FAULTS := $(addprefix tests/engine/test_,faults.py cache_faults.py pull_faults.py depends_on.py watch.py)
 
 test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
 	$(MAKE) --jobs=4 --output-sync=target $(PARTS)

@@ -12,7 +12,7 @@ from typing import Callable
 
 from dockerup.configuration import Configuration, load
 from dockerup.desired import NoSourceError
-from dockerup.execute import Stage
+from dockerup.listener import Listener, Stage
 from dockerup.problems import DockerupError
 from dockerup.reconcile import Run, reconcile, wait_until_well
 from dockerup.report import Report
@@ -46,7 +46,7 @@ def converge(containers: object, block: object, instance_id: str, log: Logger, s
     settings = configuration.settings
     _wait_for_engine(settings, cache, environ, log)
     with _lock(settings, environ, log):
-        run = Run(cache, environ, stage=stage)
+        run = Run(cache, environ, listener=Listener(stage))
         report = reconcile(configuration, run)
         for change in report.changes:
             _say(log, str(change))

@@ -93,7 +93,9 @@ def _awaited(result: Result, others: Mapping[int, Result]) -> str:
         if number in seen or other is None or other.outcome is Outcome.DONE:
             continue
         seen.add(number)
-        if other.node.step.entry != entry:
+        # An image that several entries need stands under the first of them: that one is awaited if it failed.
+        shared = isinstance(other.node.step, (Pull, Tag)) and other.outcome is Outcome.NOT_RUN
+        if not shared and other.node.step.entry != entry:
             return other.node.step.entry
         rest += other.node.after
     return ""

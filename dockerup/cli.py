@@ -233,7 +233,7 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _S
     cache = Cache(options.cache)
     path = lock_path(engine_url(configuration.settings, os.environ), os.environ, os.getuid())
     try:
-        with locked(path), stop.deadline(STUCK_AFTER):
+        with locked(path), stop.deadline(_longest(configuration)):
             report = reconcile(configuration, _run_of(options, configuration, cache, stop))
             return _say(report, options, cache)
     except BusyError as busy:
@@ -245,6 +245,11 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _S
         if not options.server:
             raise
         return _fail(error, options)
+
+
+def _longest(configuration: Configuration) -> float:
+    """Return the seconds after which a run begins nothing new, nor goes on fetching an image."""
+    return max(STUCK_AFTER, configuration.settings.pull_timeout)  # whoever gives one pull longer means it
 
 
 def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:

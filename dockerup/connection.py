@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
@@ -15,9 +16,11 @@ from typing import Any, Callable
 from dockerup.credentials import Logins
 from dockerup.desired import Desired
 from dockerup.endpoints import CERTIFICATES, EngineRegistries
-from dockerup.engine import Engine, EngineError, own_container_id
+from dockerup.engine import Engine, EngineError, Stream, own_container_id
 from dockerup.image import ImageRef
+from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
+from dockerup.pull import pull
 from dockerup.registry import Checked, Manner, check
 from dockerup.registry_memory import RegistryMemory
 from dockerup.settings import Settings
@@ -99,7 +102,11 @@ class Connection:
 
         return prove
 
-    def pull(self, image: ImageRef) -> None:
+    def puller(self, pulling: Pulling) -> Callable[[ImageRef, Event], bool]:
+        """Return what fetches an image, or returns False when it was stopped, and tells `pulling` of it."""
+        return functools.partial(self._pull, pulling)
+
+    def _pull(self, pulling: Pulling, image: ImageRef, stop: Event) -> bool:
         """Fetch an image, with the login that its registry has; without one where that cannot be had."""
         login: Login | None = None
         doubt = ""
@@ -107,8 +114,13 @@ class Connection:
             login = self.logins.find(image.domain)
         except NoLoginError as error:
             doubt = str(error)
+
+        def begin(seconds: float) -> Stream:
+            return self.engine.begin_pull(image, login, seconds)
+
         try:
-            self.engine.pull(image, login, self.settings.pull_timeout)
+            with pulling(image) as told:
+                return pull(image.familiar, begin, self.settings.pull_timeout, stop, told)
         except EngineError as error:
             if login is not None and _is_denial(error):
                 doubt = f"{image.domain} was asked as {login.whose}"

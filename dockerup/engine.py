@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -45,6 +44,7 @@ class EngineError(DockerupError):
     def __init__(self, what: str, status: int | None, text: str) -> None:
         super().__init__(f"{what}: {text}")
         self.status = status
+        self.text = text
 
 
 @dataclass(frozen=True)
@@ -55,29 +55,46 @@ class Event:
     kind: str
 
 
-class Events:
-    """What happens to containers from now on, to be read by one thread, once; any other may close it."""
+class Stream:
+    """What the engine tells, an object of JSON a line: read by one thread, once; any other may close it."""
 
-    def __init__(self, response: requests.Response) -> None:
+    def __init__(self, response: requests.Response, verb: str, subject: str) -> None:
         self._response = response
-        self._stream = CancellableStream(response.iter_lines(), response)
+        self._verb, self._subject = verb, subject
+        self._closing = CancellableStream((), response)
 
-    def __iter__(self) -> Iterator[Event]:
-        """Yield the events as they come, until the engine goes or the stream is closed."""
+    def __iter__(self) -> Iterator[Any]:
+        """Yield what comes until the engine ends it. Raises EngineError when it is cut off."""
         try:
-            # A stream that another thread closes in the middle of a read ends with any of these,
-            # and what is no event ends it too: whoever waits looks by himself then, until there is a new one.
-            with suppress(OSError, ValueError, AttributeError, LookupError):
-                for line in filter(None, self._stream):
-                    raw = json.loads(line)
-                    yield Event(ContainerId(raw["Actor"]["ID"]), str(raw["Action"]))
+            with _told(self._verb, self._subject):
+                for line in filter(bytes.strip, self._response.iter_lines()):
+                    yield json.loads(line)
         finally:
             self._response.close()
 
     def close(self) -> None:
-        """End the reading, soon; more than once is no harm."""
+        """End the reading, soon; more than once is no harm. The reader then gets any error at all."""
         with suppress(OSError, AttributeError, docker_errors.DockerException):
-            self._stream.close()
+            self._closing.close()
+
+
+class Events:
+    """What happens to containers from now on, to be read by one thread, once; any other may close it."""
+
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[Event]:
+        """Yield the events as they come, until the engine goes or the stream is closed."""
+        # A stream that another thread closes in the middle of a read ends with any of these,
+        # and what is no event ends it too: whoever waits looks by himself then, until there is a new one.
+        with suppress(EngineError, OSError, ValueError, AttributeError, LookupError):
+            for raw in self._stream:
+                yield Event(ContainerId(raw["Actor"]["ID"]), str(raw["Action"]))
+
+    def close(self) -> None:
+        """End the reading, soon; more than once is no harm."""
+        self._stream.close()
 
 
 class Engine:
@@ -185,16 +202,14 @@ class Engine:
             response = self._api.get(
                 self._url("/events"), params={"filters": filters}, stream=True, timeout=(CALL_TIMEOUT, None)
             )
-            try:
-                _raise_for(response, "listen to events")
-            except EngineError:
-                response.close()
-                raise
-            return Events(response)
+            return Events(_stream(response, "listen to", "events"))
 
-    def pull(self, image: ImageRef, login: Login | None, timeout: float) -> None:
-        """Fetch an image, within `timeout` seconds."""
-        deadline = time.monotonic() + timeout
+    def begin_pull(self, image: ImageRef, login: Login | None, timeout: float) -> Stream:
+        """Begin to fetch an image; return what the engine tells of it, as soon as it tells anything.
+
+        The image is here when the stream has ended and told no "error". `timeout` is in seconds without a
+        word. Closing the stream makes the engine give the pull up.
+        """
         parameters = {"fromImage": image.familiar_name, "tag": image.digest or image.tag}
         headers = {}
         if login is not None:
@@ -203,11 +218,8 @@ class Engine:
         with _told("pull", image.familiar, timeout):
             # The SDK's own pull waits for ever; the session beneath it can be told not to.
             url = self._url("/images/create")
-            with self._api.post(
-                url, params=parameters, headers=headers, stream=True, timeout=timeout
-            ) as response:
-                _raise_for(response, f"pull {image.familiar}")
-                _follow_pull(response, image, deadline)
+            response = self._api.post(url, params=parameters, headers=headers, stream=True, timeout=timeout)
+            return _stream(response, "pull", image.familiar)
 
     def image_id(self, name: str) -> ImageId | None:
         """Return the id of a local image, None when there is none of that name."""
@@ -290,13 +302,13 @@ def own_container_id(mountinfo: str) -> str:
     return found.group(1) if found else ""
 
 
-def _follow_pull(response: requests.Response, image: ImageRef, deadline: float) -> None:
-    for line in response.iter_lines():
-        event = json.loads(line) if line.strip() else {}
-        if "error" in event:
-            raise EngineError(f"pull {image.familiar}", None, str(event["error"]))
-        if time.monotonic() > deadline:
-            raise EngineError(f"pull {image.familiar}", None, "it took longer than pull_timeout allows")
+def _stream(response: requests.Response, verb: str, subject: str) -> Stream:
+    try:
+        _raise_for(response, f"{verb} {subject}")
+    except EngineError:
+        response.close()
+        raise
+    return Stream(response, verb, subject)
 
 
 def _raise_for(response: requests.Response, what: str) -> None:

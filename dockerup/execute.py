@@ -12,13 +12,14 @@ import logging
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from threading import Event
 from typing import Callable, Protocol
 
 from dockerup import labels
 from dockerup.image import ImageRef
+from dockerup.listener import Stage, no_stage
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, ImageId
 from dockerup.steps import (
@@ -45,12 +46,7 @@ LOG = logging.getLogger(__name__)
 
 
 Prover = Callable[[ContainerId, Prove, Event], bool]
-Stage = Callable[[str], AbstractContextManager[None]]
-
-
-def no_stage(_name: str) -> AbstractContextManager[None]:
-    """Tell nobody of a phase."""
-    return nullcontext()
+Fetcher = Callable[[ImageRef, Event], bool]
 
 
 class Verbs(Protocol):
@@ -108,7 +104,7 @@ class _RefusedError(Exception):
 def execute(
     plan: Plan,
     engine: Verbs,
-    pull: Callable[[ImageRef], None],
+    pull: Fetcher,
     prove: Prover,
     concurrency: int,
     stop: Event,
@@ -116,10 +112,10 @@ def execute(
 ) -> tuple[Result, ...]:
     """Carry a plan out on an engine, and return what became of each node, in the plan's order.
 
-    Up to `concurrency` steps are done at once, and any number of waits. `pull` fetches an image. `prove`
-    waits for a container, as `Watch.prove` does. `stop` set means: begin nothing new (a signal, or a run
-    that took too long). `stage` is entered for as long as something is pulled, and for the whole as
-    "start".
+    Up to `concurrency` pulls and as many other steps are done at once, and any number of waits. `pull`
+    fetches an image, and returns False when it was stopped. `prove` waits for a container, as `Watch.prove`
+    does. `stop` set means: begin nothing new, and give pulls up (a signal, or a run that took too long).
+    `stage` is entered for as long as something is pulled, and for the whole as "start".
     """
     with stage("start"), ExitStack() as pulling:
         if any(isinstance(node.step, Pull) for node in plan.nodes):
@@ -134,7 +130,7 @@ class _Execution:
         self,
         plan: Plan,
         engine: Verbs,
-        pull: Callable[[ImageRef], None],
+        pull: Fetcher,
         prove: Prover,
         concurrency: int,
         stop: Event,
@@ -153,20 +149,25 @@ class _Execution:
 
     def run(self) -> tuple[Result, ...]:
         waits = sum(isinstance(node.step, Prove) for node in self._plan.nodes)
-        with ThreadPoolExecutor(self._concurrency) as pool, ThreadPoolExecutor(max(1, waits)) as waiting:
+        # What takes long has threads of its own: no start waits for a registry that hangs.
+        with (
+            ThreadPoolExecutor(self._concurrency) as acting,
+            ThreadPoolExecutor(self._concurrency) as pulling,
+            ThreadPoolExecutor(max(1, waits)) as waiting,
+        ):
+            pools = {Pull: pulling, Prove: waiting}
             for phase in Phase:
-                self._run_phase(phase, pool, waiting)
+                self._run_phase(phase, lambda step: pools.get(type(step), acting))
                 self._take_back_tags()
         return tuple(self._results.values())
 
-    def _run_phase(self, phase: Phase, pool: ThreadPoolExecutor, waiting: ThreadPoolExecutor) -> None:
+    def _run_phase(self, phase: Phase, pool_for: Callable[[Step], ThreadPoolExecutor]) -> None:
         pending = {node.number: node for node in self._plan.changes if node.phase is phase}
         running: dict[Future[Result], Node] = {}
         while True:
             for node in self._ready(pending.values()):
                 del pending[node.number]
-                where = waiting if isinstance(node.step, Prove) else pool
-                running[where.submit(self._attempt, node)] = node
+                running[pool_for(node.step).submit(self._attempt, node)] = node
             if not running:
                 return
             for future in wait(running, return_when=FIRST_COMPLETED).done:
@@ -265,17 +266,17 @@ class _Execution:
                 self._results[number] = self._undone(result)
 
     def _do(self, step: Step) -> bool:
-        """Make the one engine call of a step. Returns False for a wait of which the end is not known yet."""
+        """Make the one engine call of a step. Returns False for a wait or a pull that has no end yet."""
         if isinstance(step, Prove):
             return self._prove(self._id(step.target), step, self._stop)
+        if isinstance(step, Pull):
+            return self._pull(step.image, self._stop)
         self._call(step)
         return True
 
     def _call(self, step: Step) -> None:
         engine = self._engine
-        if isinstance(step, Pull):
-            self._pull(step.image)
-        elif isinstance(step, Tag):
+        if isinstance(step, Tag):
             engine.tag(step.source, step.tag)
         elif isinstance(step, Create):
             self._create(step)

@@ -13,12 +13,13 @@ from dockerup.changes import changes_of, left_volumes
 from dockerup.configuration import Configuration
 from dockerup.decide import decide_all, stands_still
 from dockerup.desired import Desired
-from dockerup.execute import Outcome, Result, Stage, execute, no_stage
+from dockerup.execute import Outcome, Result, execute
 from dockerup.history import append
 from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, absent, questions
+from dockerup.listener import Listener
 from dockerup.plan import make_plan
 from dockerup.report import Report
 from dockerup.snapshot import Snapshot
@@ -40,8 +41,8 @@ ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; m
 class Run:
     """What one run is given besides the settings.
 
-    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `stage` is told
-    the phases of the run. `retry`: the entries to try again now, though they failed or ended. `spread`: the
+    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `listener` is
+    told what goes on. `retry`: the entries to try again now, though they failed or ended. `spread`: the
     registries may be asked a little later, for the sake of a fleet.
     """
 
@@ -50,7 +51,7 @@ class Run:
     act: bool = True
     look: bool = True
     stop: Event = field(default_factory=Event)
-    stage: Stage = no_stage
+    listener: Listener = field(default_factory=Listener)
     retry: frozenset[str] = frozenset()
     spread: bool = False
 
@@ -122,11 +123,11 @@ class _Work:
             latest = execute(
                 self.plan,
                 self._host.engine,
-                self._host.pull,
+                self._host.puller(self._run.listener.pulling),
                 self._host.prover(desired),
                 self._concurrency,
                 stop,
-                self._run.stage,
+                self._run.listener.stage,
             )
             self.results += latest
             self.look()

@@ -119,7 +119,7 @@ class Settings:
         "unused images to remove: none, managed (fetched by dockerup) or all",
     )
     keep_images: int = _row(1, _whole(0, 100), "superseded images kept for each container")
-    concurrency: int = _row(8, _whole(1, 64), "pulls, registry checks and starts at once")
+    concurrency: int = _row(8, _whole(1, 64), "pulls at once, registry checks at once, starts at once")
     wait: int = _row(
         300, _whole(0, 86400), "seconds that a boot waits until all run and are healthy", flag=False
     )
@@ -129,7 +129,7 @@ class Settings:
         "seconds in which a new container has to prove itself; "
         "0: what its own health check needs, 60 at least",
     )
-    pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take")
+    pull_timeout: int = _row(600, _whole(1, 86400), "seconds that one pull may take, all tries together")
     splay: int = _row(
         0,
         _whole(0, 50),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import threading
 from collections.abc import Iterator, Mapping
 from typing import Any, Callable, Protocol
 
@@ -11,6 +13,7 @@ import pytest
 from dockerup.engine import Engine
 from dockerup.image import parse_reference
 from dockerup.problems import DockerupError, Origin
+from dockerup.pull import pull
 from dockerup.snapshot import Container, ContainerId, ImageId, Snapshot
 from dockerup.sources.result import Item
 from dockerup.spec import parse
@@ -79,7 +82,9 @@ class RealRig:
         return self._registry.push(make_image(version), "contract", "1").digest
 
     def pull(self, reference: str) -> None:
-        self.engine.pull(parse_reference(reference), None, 60)
+        image = parse_reference(reference)
+        begin = functools.partial(self.engine.begin_pull, image, None)
+        assert pull(reference, begin, 60, threading.Event(), lambda _progress: None)
 
     def pause(self, container_id: ContainerId) -> None:
         with contextlib.closing(self._private.client()) as client:

@@ -230,7 +230,7 @@ def end() -> Iterator[threading.Event]:
     ("fault", "says"),
     [
         ("cut", "it took longer than pull_timeout allows"),
-        ("hangs", "no answer within 2 seconds"),
+        ("hangs", "it took longer than pull_timeout allows (2 s): nothing has come yet"),
         ("429", "HTTP 429"),
         ("500", "it took longer than pull_timeout allows"),  # this engine tries again, again and again
     ],

@@ -140,7 +140,12 @@ def carry_out(
     plan: Plan, model: Model, concurrency: int = 1, stop: threading.Event | None = None
 ) -> tuple[Result, ...]:
     """Carry a plan out on the model."""
-    return execute(plan, model, model.pull, model.prove, concurrency, stop or threading.Event())
+
+    def fetch(image: ImageRef, _stop: threading.Event) -> bool:
+        model.pull(image)
+        return True
+
+    return execute(plan, model, fetch, model.prove, concurrency, stop or threading.Event())
 
 
 def prefix(plan: Plan, length: int) -> Plan:

@@ -33,6 +33,7 @@ DECIDING: tuple[str, ...] = (
         "proof",
     ),
     *("images", "steps", "spec", "keys", "kinds", "lifecycle", "window", "definition", "desired", "logins"),
+    *("pull_progress", "pull_errors"),
 )
 # What asks the world something or changes it. The clock is a part of the world; that nobody asks it through
 # datetime has a test of its own.

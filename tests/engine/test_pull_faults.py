@@ -1,0 +1,143 @@
+"""Pulls that fail or are ended: what is said, what goes on running, and that the next run makes them."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import time
+
+import pytest
+
+from tests.engine.stories import Story, wait_for_answer
+from tests.engine.stories import story_fixture as story_fixture
+from tests.engine.wires import (
+    AT_ONCE,
+    IN_A_LAYER,
+    SOON,
+    assert_two_comes,
+    at_pulls,
+    far,
+    one_serves,
+    pulls,
+    started,
+)
+from tests.engine.wires import wire_fixture as wire_fixture
+from tests.testbed.command import ROOT
+from tests.testbed.proxy import EngineProxy
+from tests.testbed.waiting import wait_until
+from tests.testbed.wire import Fault, Wire
+
+
+def test_connection_that_is_always_cut_fails_after_three_tries_and_the_old_one_serves(
+    story: Story, wire: Wire, proxy: EngineProxy
+) -> None:
+    old = one_serves(story, wire, "cut-always")
+    at_pulls(proxy, lambda: setattr(wire, "fault", Fault(AT_ONCE, cut=True)))
+
+    ran = story.run(code=1, env={"DOCKER_HOST": proxy.url})
+
+    assert pulls(proxy) == 3
+    assert re.search(r"web: not replaced .*pull .*EOF.* \(tried 3 times\)", ran.stderr)
+    assert story.ids() == {"web": old}
+    wait_for_answer("one")
+    wire.fault = None
+    assert_two_comes(story)
+
+
+def test_image_that_is_not_there_is_asked_for_once(story: Story, proxy: EngineProxy) -> None:
+    story.define("web", story.registry.reference("no-such"))
+    story.run(code=1, env={"DOCKER_HOST": proxy.url})
+    assert pulls(proxy) == 1
+
+
+@pytest.mark.parametrize(
+    ("after", "says"),
+    [(AT_ONCE, "nothing has come yet"), (IN_A_LAYER, r"[\d.]+ [kM]?B of (at least )?[\d.]+ MB")],
+    ids=["before any answer", "in a layer"],
+)
+def test_silent_registry_has_pull_timeout_and_no_longer(
+    story: Story, wire: Wire, proxy: EngineProxy, after: int, says: str
+) -> None:
+    old = one_serves(story, wire, f"hangs-{after}")
+    story.dockerup.configure(pull_timeout=1)
+    at_pulls(proxy, lambda: setattr(wire, "fault", Fault(after, cut=False)))
+    began = time.monotonic()
+
+    ran = story.run(code=1, env={"DOCKER_HOST": proxy.url})
+
+    assert time.monotonic() - began < 1 + 2 * SOON
+    assert re.search(rf"it took longer than pull_timeout allows \(1 s\): {says}", ran.stderr)
+    assert pulls(proxy) == 1
+    assert story.ids() == {"web": old}
+    wire.fault = None
+    story.dockerup.configure()
+    assert_two_comes(story)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+@pytest.mark.parametrize("after", [AT_ONCE, IN_A_LAYER], ids=["before any answer", "in a layer"])
+def test_signal_ends_a_pull_at_once_and_the_next_run_makes_it(
+    story: Story, wire: Wire, proxy: EngineProxy, after: int, number: int, code: int
+) -> None:
+    old = one_serves(story, wire, f"signal-{after}-{code}")
+    before = story.images()
+    at_pulls(proxy, lambda: setattr(wire, "fault", Fault(after, cut=False)))
+    with started(story, {"DOCKER_HOST": proxy.url}) as running:
+        wait_until(lambda: wire.faults, "the pull hangs")
+        running.send_signal(number)
+        stdout, stderr = running.communicate(timeout=SOON)
+
+    assert (running.returncode, stdout) == (code, "")
+    assert re.fullmatch(r"web: newer image: digest sha256:\w+ -> sha256:\w+\n", stderr)
+    assert (story.ids(), story.images()) == ({"web": old}, before)
+    wire.fault = None
+    assert_two_comes(story)
+
+
+def test_signal_in_a_first_pull_says_only_what_is_so(story: Story, wire: Wire) -> None:
+    """Two entries with one image, and one that waits for one of them: none failed, none is there."""
+    image = far(story, wire, "signal-first")
+    story.define("blue", image)
+    story.define("green", image)
+    story.define("last", image, dependsOn=["blue"])
+    wire.fault = Fault(IN_A_LAYER, cut=False)
+    with started(story) as running:
+        wait_until(lambda: wire.faults, "the pull hangs")
+        running.terminate()
+        stdout, stderr = running.communicate(timeout=SOON)
+
+    assert (running.returncode, stdout) == (143, "")
+    assert stderr.splitlines() == [
+        "last: not started (not there): waits for blue",
+        "blue: not there",
+        "green: not there",
+    ]
+    wire.fault = None
+    story.run()
+    assert story.states() == dict.fromkeys(("blue", "green", "last"), "running")
+
+
+def test_run_that_took_too_long_goes_on_fetching_nothing(story: Story, wire: Wire) -> None:
+    story.dockerup.configure(pull_timeout=3, concurrency=1)
+    for name in ("blue", "green"):
+        story.define(name, far(story, wire, f"late-{name}", name))
+    wire.fault = Fault(IN_A_LAYER, cut=False)
+    command = story.dockerup.command()
+    patched = "import sys; from dockerup import cli; cli.STUCK_AFTER = 4; sys.exit(cli.main(sys.argv[1:]))"
+
+    began = time.monotonic()
+    ran = subprocess.run(
+        [command[0], "-c", patched, *command[3:]],
+        env=story.dockerup.environment(),
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ran.returncode == 1
+    assert time.monotonic() - began < 4 + 2 * SOON
+    assert ran.stderr.count("it took longer than pull_timeout allows (3 s)") == 1
+    assert "green: not there" in ran.stderr
