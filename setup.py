@@ -29,6 +29,7 @@ setup(
     python_requires=">=3.9",
     install_requires=["docker>=5.0", "PyYAML", "requests"],
     extras_require={
+        "tty": ["rich"],  # bars for pulls at a terminal
         "test": [
             "build",
             "cfn-lint",
@@ -37,6 +38,7 @@ setup(
             "moto[cloudformation]",
             "mypy",
             "pytest",
+            "rich",
             "ruff>=0.17,<0.18",  # another one formats differently
             "setuptools>=61",
             "types-PyYAML",

@@ -14,6 +14,7 @@ from dockerup.configuration import Configuration, load
 from dockerup.desired import NoSourceError
 from dockerup.listener import Listener, Stage
 from dockerup.problems import DockerupError
+from dockerup.pull_display import lines
 from dockerup.reconcile import Run, reconcile, wait_until_well
 from dockerup.report import Report
 from dockerup.settings import DEFAULT_CACHE, Settings
@@ -22,6 +23,7 @@ from dockerup.state import BusyError, Cache, lock_path, locked
 
 LOCK_WAIT = 900  # seconds; the longest that another run begins anything new
 _LOOK_AGAIN = 0.5  # seconds
+_PULL_SAID_EVERY = 10.0  # seconds
 
 
 class BootError(DockerupError):
@@ -46,7 +48,8 @@ def converge(containers: object, block: object, instance_id: str, log: Logger, s
     settings = configuration.settings
     _wait_for_engine(settings, cache, environ, log)
     with _lock(settings, environ, log):
-        run = Run(cache, environ, listener=Listener(stage))
+        pulls = lines(lambda line: _say(log, line), _PULL_SAID_EVERY)
+        run = Run(cache, environ, listener=Listener(stage, pulls))
         report = reconcile(configuration, run)
         for change in report.changes:
             _say(log, str(change))

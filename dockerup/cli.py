@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import logging
 import os
@@ -20,6 +21,7 @@ from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
 
 if TYPE_CHECKING:
     from dockerup.configuration import Configuration
+    from dockerup.listener import Listener
     from dockerup.reconcile import Run
     from dockerup.report import Report
     from dockerup.state import Cache
@@ -211,9 +213,22 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
     for name in sorted({*retry} - names):
         what = f"--retry {name}: no container of that name is listed"
         raise DockerupError(f"{what}. {instead(name, names)}")
+    listener = _listener(options)
     # A person who waits at a terminal wants to know now.
     spread = not sys.stderr.isatty()
-    return Run(cache, os.environ, stop=stop.asked, retry=frozenset(retry), spread=spread)
+    retried = frozenset(retry)
+    return Run(cache, os.environ, stop=stop.asked, listener=listener, retry=retried, spread=spread)
+
+
+def _listener(options: argparse.Namespace) -> Listener:
+    """Return who is told while the run goes on: a person at a terminal, nobody else."""
+    from dockerup.listener import Listener
+    from dockerup.pull_display import on_terminal
+
+    if options.quiet or options.json or not sys.stderr.isatty():
+        return Listener()
+    say = functools.partial(print, file=sys.stderr, flush=True)
+    return Listener(pulling=on_terminal(say, bars=not options.verbose))
 
 
 def _again(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
