@@ -223,10 +223,11 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
 def _listener(options: argparse.Namespace) -> Listener:
     """Return who is told while the run goes on: a person at a terminal, nobody else."""
     from dockerup.listener import Listener
-    from dockerup.pull_display import on_terminal
 
     if options.quiet or options.json or not sys.stderr.isatty():
         return Listener()
+    from dockerup.pull_display import on_terminal
+
     say = functools.partial(print, file=sys.stderr, flush=True)
     return Listener(pulling=on_terminal(say, bars=not options.verbose))
 
