@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from dockerup import http_session
 from dockerup.authorization import may_name_realm, parse_challenge
+from dockerup.connection import share_of
 from dockerup.image import Known, parse_reference
 from dockerup.logins import Login
 from dockerup.registry_memory import Challenge
@@ -110,3 +111,13 @@ def test_loopback_is_what_the_engine_takes_for_it(host: str, is_one: bool) -> No
 )
 def test_a_wait_is_read_from_seconds_or_a_date(header: str, seconds: int) -> None:
     assert seconds_wanted(header, now=1000.0) == seconds
+
+
+@given(st.text(), st.integers(0, 50))
+def test_a_host_of_a_fleet_asks_by_the_same_delay_each_time(host_id: str, most: int) -> None:
+    assert 0 <= share_of(host_id, most) == share_of(host_id, most) <= most
+
+
+def test_the_hosts_of_a_fleet_are_spread_over_the_time() -> None:
+    tenths = [int(share_of(f"{number:032x}", 10)) for number in range(1000)]
+    assert all(60 < tenths.count(tenth) < 140 for tenth in range(10))
