@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from tests.engine.stories import own_name
 from tests.testbed.engine import Engine
 from tests.testbed.host import Host
 from tests.testbed.images import make_image, make_web_image
@@ -36,7 +37,7 @@ rm -rf /run/cloud-init /var/log/cloud-init.log /var/log/cloud-init-output.log
 cloud-init init --local; cloud-init init; cloud-init modules --mode=config; cloud-init modules --mode=final
 cloud-init status --long; echo "exit code $?"
 """
-TEST_CONFIG = """\
+_TEST_CONFIG = """\
 datasource_list: [NoCloud, None]
 network: {config: disabled}
 # What a container has not: a host name, locales, disks and an ssh server of its own.
@@ -127,7 +128,7 @@ class NoCloud:
     host_config: Mapping[str, Any] = {}
 
     def furnish(self, machine: Machine) -> None:
-        """Nothing: TEST_CONFIG names this datasource."""
+        """Nothing: every machine is told of this datasource."""
 
     def launch(
         self, machine: Machine, instance_id: str, user_data: str | bytes, vendor_data: str | None
@@ -199,7 +200,7 @@ class Systems:
             found = client.containers()
         finally:
             client.close()
-        return {one["Names"][0][1:]: one["Id"] for one in found if "dockerup.ignore" not in one["Labels"]}
+        return {own_name(one["Names"]): one["Id"] for one in found if "dockerup.ignore" not in one["Labels"]}
 
     def env_of(self, name: str) -> dict[str, str]:
         """Return the environment that a container was made with."""
@@ -228,8 +229,7 @@ class Systems:
         client.close()
         machine = Machine(self._host.engine, f"boot:{suite}-bare")
         machine.install_dockerup()
-        machine.write("/etc/cloud/cloud.cfg.d/95_test.cfg", TEST_CONFIG)
-        machine.write("/etc/ssh/ssh_host_ed25519_key", "none", 0o600)
+        machine.suit_the_tests()
         machine.commit("boot", suite)
         machine.remove()
 
@@ -322,6 +322,13 @@ class Machine:
         entry = tarfile.TarInfo(Path(path).name)
         entry.size, entry.mode = len(raw), mode
         self._put(str(Path(path).parent), [(entry, raw)])
+
+    def suit_the_tests(self) -> None:
+        """Configure what comes of being a container without a network."""
+        self.write("/etc/cloud/cloud.cfg.d/95_test.cfg", _TEST_CONFIG)
+        self.write("/etc/ssh/ssh_host_ed25519_key", "none", 0o600)
+        # apt asks thrice for what is away, seconds apart.
+        self.write("/etc/apt/apt.conf.d/95test", 'Acquire::Retries "0";\n')
 
     def install_dockerup(self) -> None:
         """Copy our two packages to where the system's Python, and so cloud-init's, finds them."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.boot.machine import Systems
-from tests.examples.files import server_on
+from tests.boot.machine import SEED, SUITES, Machine, Systems
+from tests.examples.stand_ins import stand_ins
 from tests.examples.stock import Stock, add_stock_system
 from tests.testbed import namespace
-from tests.testbed.host import Host, private_host
-from tests.testbed.images import Image, make_image
+from tests.testbed.fixtures import host_for_tests
+from tests.testbed.host import Host
 
 # Directories of the host that the examples' volumes name: the engine would make them where they are missing.
 _HOST_PATHS = ("/srv", "/var/log")
@@ -21,14 +21,10 @@ _HOST_PATHS = ("/srv", "/var/log")
 @pytest.fixture(scope="package")
 def host() -> Iterator[Host]:
     """A private host, which ends before another package's begins."""
-    try:
-        namespace.require_private()
-    except namespace.NoNamespaceError as outside:
-        pytest.fail(str(outside), pytrace=False)
-    for path in _HOST_PATHS:
-        subprocess.run(["mount", "-t", "tmpfs", "examples", path], check=True)
-    with private_host() as ready:
-        for reference, image in _stand_ins().items():
+    with host_for_tests() as ready:
+        for path in _HOST_PATHS:
+            subprocess.run(["mount", "-t", "tmpfs", "examples", path], check=True)
+        for reference, image in stand_ins().items():
             ready.engine.load(image, reference)
         yield ready
     for path in _HOST_PATHS:
@@ -41,22 +37,23 @@ def systems(host: Host) -> Systems:
     return Systems(host)
 
 
+@pytest.fixture(scope="module", params=SUITES)
+def installed(request: pytest.FixtureRequest, systems: Systems) -> Iterator[Machine]:
+    """A machine on which `dockerup setup` ran."""
+    with systems.machine(f"{request.param}-ready") as ready:
+        yield ready
+
+
+@pytest.fixture
+def machine(installed: Machine, systems: Systems) -> Iterator[Machine]:
+    """A machine on which `dockerup setup` ran, and nothing else; each boot is that of a new instance."""
+    yield installed
+    systems.remove_containers()
+    installed.must("rm", "-rf", "/etc/dockerup/containers.d", "/root/.docker", f"{SEED}/vendor-data")
+    installed.must("mkdir", "-m", "755", "/etc/dockerup/containers.d")
+
+
 @pytest.fixture(scope="package")
 def stock(systems: Systems, host: Host, tmp_path_factory: pytest.TempPathFactory) -> Stock:
     """Debian 12 as it comes, with packages and dockerup within its reach."""
     return add_stock_system(systems, host, tmp_path_factory.mktemp("wheel"))
-
-
-def _stand_ins() -> dict[str, Image]:
-    sleeps = make_image("example", entrypoint=("sh", "-c", "sleep 1000000"), command=())
-    return {
-        "nginx:1.29": server_on(80),
-        "example/my-app:latest": server_on(8080),
-        "example/my-app:1.4.2": server_on(8080),
-        "example/my-app:7": server_on(8080),
-        "registry.example.com/team/my-app:1.4.2": server_on(8080),
-        "registry:2": server_on(5000),
-        "redis:8": sleeps,
-        "example/logstash-forwarder:latest": sleeps,
-        "prom/node-exporter:v1.9.1": sleeps,
-    }

@@ -13,7 +13,6 @@ from dockerup.sources.confdir import items_of_document
 from dockerup.sources.result import Item
 from dockerup.sources.userdata import parse_userdata
 from dockerup.spec import parse
-from tests.testbed.images import Image, make_image
 
 DIRECTORY = Path(__file__).resolve().parents[2] / "cloud-config-examples"
 CONFDIR = "/etc/dockerup/containers.d/"
@@ -57,12 +56,6 @@ def written_files(text: str) -> Mapping[str, str]:
 def scripts(text: str) -> list[str]:
     """Return the commands of `runcmd`, which are all strings here."""
     return list(cloud_config(text).get("runcmd", ()))
-
-
-def server_on(port: int) -> Image:
-    """Return a tiny image that serves a page on a port: what stands in for an example's image."""
-    command = ("httpd", "-f", "-p", str(port), "-h", "/www")
-    return make_image("example", command=command, files={"/www/index.html": "example\n"})
 
 
 def _listed(items: Iterable[Item]) -> dict[str, Listed]:

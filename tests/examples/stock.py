@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.boot.machine import SOURCE, TEST_CONFIG, Machine, Systems, cache_directory
+from tests.boot.machine import SOURCE, Machine, Systems, cache_directory
 from tests.testbed.host import Host
 from tests.testbed.waiting import TestbedError
 
@@ -53,8 +53,7 @@ def add_stock_system(systems: Systems, host: Host, directory: Path) -> Stock:
     with contextlib.closing(host.engine.client()) as client:
         client.import_image(src=str(root), repository="boot", tag=f"{_SYSTEM}-bare")
     machine = Machine(host.engine, f"boot:{_SYSTEM}-bare")
-    machine.write("/etc/cloud/cloud.cfg.d/95_test.cfg", TEST_CONFIG)
-    machine.write("/etc/ssh/ssh_host_ed25519_key", "none", 0o600)
+    machine.suit_the_tests()
     machine.write("/etc/pip.conf", pip_conf(_WHEELS))
     machine.write(f"{_WHEELS}/{wheel.name}", wheel.read_bytes())
     machine.write("/opt/aws/bin/cfn-signal", _CFN_SIGNAL, 0o755)

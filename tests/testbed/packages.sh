@@ -13,6 +13,7 @@ has dockerd || needed="$needed docker.io"
 has docker-registry || needed="$needed docker-registry"
 has iptables || needed="$needed iptables"
 has ip || needed="$needed iproute2"
+[ -x /lib/systemd/systemd-journald ] || needed="$needed systemd"
 if ! has busybox || grep -q -e /ld-linux -e /ld-musl "$(command -v busybox)"; then
     needed="$needed busybox-static"
 fi
