@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from tests.boot.machine import SEED, SUITES, Machine, Systems
+from tests.examples.registries import registry_with_logins
 from tests.examples.stand_ins import stand_ins
 from tests.examples.stock import Stock, add_stock_system
 from tests.testbed import namespace
 from tests.testbed.fixtures import host_for_tests
 from tests.testbed.host import Host
+from tests.testbed.registry import Registry
 
 # Directories of the host that the examples' volumes name: the engine would make them where they are missing.
 _HOST_PATHS = ("/srv", "/var/log")
@@ -57,3 +60,10 @@ def machine(installed: Machine, systems: Systems) -> Iterator[Machine]:
 def stock(systems: Systems, host: Host, tmp_path_factory: pytest.TempPathFactory) -> Stock:
     """Debian 12 as it comes, with packages and dockerup within its reach."""
     return add_stock_system(systems, host, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture
+def registry(host: Host, tmp_path: Path) -> Iterator[Registry]:
+    """A registry that wants a login; its address is new, so no image of it is on the engine."""
+    with registry_with_logins(host, tmp_path, "1.4.2", "7") as ready:
+        yield ready

@@ -9,17 +9,20 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import yaml
 
 from tests.examples.files import DIRECTORY
 
 INSTANCE = "cloudformation-instance.yaml"
 AUTOSCALING = "cloudformation-autoscaling.yaml"
+ECR = "cloudformation-ecr.yaml"
 REGION = "eu-central-1"
 DEBIAN = "/aws/service/debian/release/12/latest/amd64"
 # What each stack is made with, besides the defaults.
 PARAMETERS = {
     INSTANCE: {"ContainerImage": "example/my-app:7", "ContainerPort": "8080"},
     AUTOSCALING: {"ImageName": "example/my-app", "ImageTag": "7", "ContainerPort": "8080"},
+    ECR: {"Repository": "team/my-app", "ImageTag": "7", "ContainerPort": "8080"},
 }
 
 
@@ -62,7 +65,7 @@ class Stacks:
 
     def user_data(self, name: str) -> str:
         """Return the user-data that a stack's instances get."""
-        return self.launch_template()[1] if name == AUTOSCALING else self._instance_user_data()
+        return self.launch_template()[1] if name == AUTOSCALING else self._instance_user_data(name)
 
     def launch_template(self) -> tuple[str, str]:
         """Return the number and the user-data of the newest version of the launch template."""
@@ -78,23 +81,26 @@ class Stacks:
         group = self._autoscaling.describe_auto_scaling_groups()["AutoScalingGroups"][0]
         return str(group["LaunchTemplate"]["Version"])
 
-    def policies_of_roles(self) -> dict[str, list[str]]:
-        """Return the policies that each role has."""
-        return {
-            role["RoleName"]: self._policies(role["RoleName"]) for role in self._iam.list_roles()["Roles"]
-        }
+    def statements(self, name: str) -> list[dict[str, Any]]:
+        """Return what the role of a stack's instances may do. It has no attached policy."""
+        resource = self._cloudformation.describe_stack_resource(
+            StackName=stack_name(name), LogicalResourceId="InstanceRole"
+        )
+        role = resource["StackResourceDetail"]["PhysicalResourceId"]
+        assert self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"] == []
+        documents = [
+            # moto writes a document of CloudFormation's as Python does, which YAML can read.
+            yaml.safe_load(self._iam.get_role_policy(RoleName=role, PolicyName=policy)["PolicyDocument"])
+            for policy in self._iam.list_role_policies(RoleName=role)["PolicyNames"]
+        ]
+        return [statement for document in documents for statement in document["Statement"]]
 
-    def _policies(self, role: str) -> list[str]:
-        inline = self._iam.list_role_policies(RoleName=role)["PolicyNames"]
-        attached = self._iam.list_attached_role_policies(RoleName=role)["AttachedPolicies"]
-        return [*inline, *(one["PolicyName"] for one in attached)]
-
-    def _instance_user_data(self) -> str:
+    def _instance_user_data(self, name: str) -> str:
         running = [
             one["InstanceId"]
             for reservation in self._ec2.describe_instances()["Reservations"]
             for one in reservation["Instances"]
-            if {"Key": "Name", "Value": stack_name(INSTANCE)} in one["Tags"]
+            if {"Key": "Name", "Value": stack_name(name)} in one["Tags"]
         ]
         found = self._ec2.describe_instance_attribute(InstanceId=running[0], Attribute="userData")
         return _decoded(found["UserData"]["Value"])
@@ -102,7 +108,7 @@ class Stacks:
     def _request(self, name: str, parameters: dict[str, str]) -> dict[str, Any]:
         # moto knows no parameters of Debian's, and lets nobody make one below /aws.
         body = (DIRECTORY / name).read_text(encoding="utf-8").replace(DEBIAN, "image")
-        subnet = "SubnetId" if name == INSTANCE else "SubnetIds"
+        subnet = "SubnetIds" if name == AUTOSCALING else "SubnetId"
         values = {"VpcId": self._vpc_id, subnet: self._subnet_id, **parameters}
         return {
             "StackName": stack_name(name),

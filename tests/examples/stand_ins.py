@@ -51,7 +51,7 @@ def server_on(port: int, **files: str) -> Image:
 
 
 def stand_ins() -> Mapping[str, Image]:
-    """Return an image for each that the examples name."""
+    """Return an image for each that the examples name, but for those of a registry with a login."""
     sleeps = make_image("example", entrypoint=("sh", "-c", "sleep 1000000"), command=())
     database = {"/bin/postgres": _POSTGRES, "/bin/pg_isready": _PG_ISREADY}
     return {
@@ -62,7 +62,6 @@ def stand_ins() -> Mapping[str, Image]:
             8080, migrate=f"{_MIGRATE}echo {MIGRATION_FAILED}; exit 3\n"
         ),
         "example/my-app:7": server_on(8080),
-        "registry.example.com/team/my-app:1.4.2": server_on(8080),
         "postgres:17": make_image("example", command=("postgres",), files=database),
         "registry:2": server_on(5000),
         "redis:8": sleeps,

@@ -8,16 +8,12 @@ from tests.boot.machine import Machine, Systems
 from tests.examples.baked import assert_good, boot, boot_well
 from tests.examples.files import text_of
 
-ALONE = (
-    "web.yaml",
-    "two-containers.yaml",
-    "several-sources.yaml",
-    "baked-image.yaml",
-    "private-registry.yaml",
-)
+ALONE = ("web.yaml", "two-containers.yaml", "several-sources.yaml", "baked-image.yaml")
 # Those that need more beside them are booted in a file of tests of their own.
 BAKED = (
     *ALONE,
+    "private-registry.yaml",
+    "ecr.yaml",
     "migration-before-service.yaml",
     "logs-to-journald.yaml",
 )

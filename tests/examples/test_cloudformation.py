@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import json
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,13 +11,37 @@ from typing import Any
 
 import pytest
 
-from tests.examples.files import DIRECTORY, cloud_config, in_files, in_user_data, scripts
-from tests.examples.stacks import AUTOSCALING, DEBIAN, INSTANCE, REGION, Stacks, document_of, stack_name
+from tests.examples.files import (
+    DIRECTORY,
+    cloud_config,
+    in_files,
+    in_user_data,
+    scripts,
+    text_of,
+    written_files,
+)
+from tests.examples.registries import ECR as ECR_HOST
+from tests.examples.registries import LOGIN_BY_HELPER
+from tests.examples.stacks import (
+    AUTOSCALING,
+    DEBIAN,
+    ECR,
+    INSTANCE,
+    REGION,
+    Stacks,
+    document_of,
+    stack_name,
+)
 
 # Warnings of moto and botocore are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("ignore")
-TEMPLATES = (INSTANCE, AUTOSCALING)
-SIGNALS = {INSTANCE: "Instance", AUTOSCALING: "Group"}
+TEMPLATES = (INSTANCE, AUTOSCALING, ECR)
+SIGNALS = {INSTANCE: "Instance", AUTOSCALING: "Group", ECR: "Instance"}
+IMAGES = {
+    INSTANCE: "example/my-app:7",
+    AUTOSCALING: "example/my-app:7",
+    ECR: f"{ECR_HOST}/team/my-app:7",
+}
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +61,7 @@ def test_cfn_lint_finds_nothing(name: str) -> None:
 def test_user_data_is_text_that_lists_the_container_of_the_parameters(stacks: Stacks, name: str) -> None:
     user_data = stacks.user_data(name)
     assert user_data.startswith("#cloud-config\n")
-    assert in_files(user_data) == {"web": ("example/my-app:7", {80: 8080})}
+    assert in_files(user_data) == {"web": (IMAGES[name], {80: 8080})}
     assert in_user_data(user_data) == {}
 
 
@@ -65,13 +90,34 @@ def test_signal_goes_to_the_resource_that_waits_for_it(stacks: Stacks, name: str
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_instances_speak_imdsv2_only(name: str) -> None:
     resources = document_of(name)["Resources"]
-    whole = resources["Instance"] if name == INSTANCE else resources["LaunchTemplate"]
-    properties = whole["Properties"] if name == INSTANCE else whole["Properties"]["LaunchTemplateData"]
+    if name == AUTOSCALING:
+        properties = resources["LaunchTemplate"]["Properties"]["LaunchTemplateData"]
+    else:
+        properties = resources["Instance"]["Properties"]
     assert properties["MetadataOptions"] == {"HttpTokens": "required", "HttpPutResponseHopLimit": 1}
 
 
-def test_roles_of_the_instances_may_do_nothing(stacks: Stacks) -> None:
-    assert list(stacks.policies_of_roles().values()) == [[], []]
+@pytest.mark.parametrize("name", [INSTANCE, AUTOSCALING])
+def test_role_of_the_instances_may_do_nothing(stacks: Stacks, name: str) -> None:
+    assert stacks.statements(name) == []
+
+
+def test_role_of_ecr_s_instance_may_fetch_images_of_its_repository_and_nothing_else(stacks: Stacks) -> None:
+    fetch = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability"]
+    repository = f"arn:aws:ecr:{REGION}:123456789012:repository/team/my-app"
+    assert stacks.statements(ECR) == [
+        {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
+        {"Effect": "Allow", "Action": fetch, "Resource": repository},
+    ]
+    in_comment = text_of("ecr.yaml").partition("\n#   {\n")[2].partition("\n#   }\n")[0]
+    policy = json.loads("{" + in_comment.replace("\n#", "\n").lstrip("#") + "}")
+    assert policy["Statement"] == stacks.statements(ECR)
+
+
+def test_ecr_s_instance_is_given_a_helper_in_place_of_a_secret(stacks: Stacks) -> None:
+    user_data = stacks.user_data(ECR)
+    assert json.loads(written_files(user_data)["/root/.docker/config.json"]) == LOGIN_BY_HELPER
+    assert "amazon-ecr-credential-helper" in cloud_config(user_data)["packages"]
 
 
 @pytest.mark.parametrize("name", TEMPLATES)

@@ -21,6 +21,8 @@ from tests.examples.files import (
     text_of,
     written_files,
 )
+from tests.examples.registries import ECR, LOGIN_BY_HELPER, PRIVATE, REPOSITORY
+from tests.examples.stacks import PARAMETERS
 
 WEB: dict[str, Listed] = {"web": ("nginx:1.29", {80: 80})}
 MY_APP: dict[str, Listed] = {"my-app": ("example/my-app:latest", {8080: 8080})}
@@ -30,7 +32,8 @@ IN_USER_DATA: dict[str, dict[str, Listed]] = {
     "several-sources.yaml": MY_APP,
     "vendor-data.yaml": {"node-exporter": ("prom/node-exporter:v1.9.1", {})},
     "mime-with-script.txt": WEB,
-    "private-registry.yaml": {"my-app": ("registry.example.com/team/my-app:1.4.2", {8080: 8080})},
+    "private-registry.yaml": {"my-app": (f"{PRIVATE}/{REPOSITORY}:1.4.2", {8080: 8080})},
+    "ecr.yaml": {"my-app": (f"{ECR}/{REPOSITORY}:1.4.2", {8080: 8080})},
     "baked-image.yaml": {"cache": ("redis:8", {}), "my-app": ("example/my-app:1.4.2", {80: 8080})},
     "logs-to-journald.yaml": {**WEB, "my-app": ("example/my-app:1.4.2", {8080: 8080})},
     "migration-before-service.yaml": {
@@ -44,7 +47,7 @@ IN_FILES: dict[str, dict[str, Listed]] = {
     "several-sources.yaml": {"registry": ("registry:2", {5000: 5000})},
     "stock-image.yaml": WEB,
 }
-OTHERS = {"README.md", "bake-image.sh", "cloudformation-instance.yaml", "cloudformation-autoscaling.yaml"}
+OTHERS = {"README.md", "bake-image.sh", *PARAMETERS}
 
 
 def test_every_file_is_an_example_that_the_tests_know() -> None:
@@ -81,8 +84,14 @@ def test_lines_fit_on_a_screen(name: str) -> None:
 def test_login_of_the_private_registry_is_docker_s_and_root_s_own() -> None:
     text = text_of("private-registry.yaml")
     config = json.loads(written_files(text)["/root/.docker/config.json"])
-    assert base64.b64decode(config["auths"]["registry.example.com"]["auth"]) == b"USER:PASSWORD"
+    assert base64.b64decode(config["auths"][PRIVATE]["auth"]) == b"USER:PASSWORD"
     assert cloud_config(text)["write_files"][0]["permissions"] == "0600"
+
+
+def test_login_of_ecr_is_a_program_and_no_secret() -> None:
+    text = text_of("ecr.yaml")
+    assert json.loads(written_files(text)["/root/.docker/config.json"]) == LOGIN_BY_HELPER
+    assert cloud_config(text)["packages"] == ["amazon-ecr-credential-helper"]
 
 
 def test_stock_image_installs_what_the_bake_script_installs() -> None:

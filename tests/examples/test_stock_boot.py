@@ -9,15 +9,18 @@ import pytest
 from tests.boot.machine import Booted, Machine, Systems
 from tests.engine.stories import wait_for_answer
 from tests.examples.files import text_of
-from tests.examples.stacks import AUTOSCALING, INSTANCE, REGION, Stacks, stack_name
+from tests.examples.registries import ECR as ECR_HOST
+from tests.examples.registries import offer_helper
+from tests.examples.stacks import AUTOSCALING, ECR, INSTANCE, REGION, Stacks, stack_name
 from tests.examples.stock import Stock, signalled
+from tests.testbed.registry import Registry
 
 
 @pytest.fixture(scope="module")
 def user_data() -> dict[str, str]:
     """What CloudFormation makes of each template."""
     with Stacks.in_memory() as stacks:
-        return {name: stacks.user_data(name) for name in (INSTANCE, AUTOSCALING)}
+        return {name: stacks.user_data(name) for name in (INSTANCE, AUTOSCALING, ECR)}
 
 
 def module_ran(booted: Booted) -> bool:
@@ -85,3 +88,16 @@ def test_instance_of_the_group_signals_failure_when_its_image_is_not_to_be_had(
     assert systems.running() == {}
     sent = signalled(machine)
     assert (sent["--exit-code"], sent["--resource"]) == ("1", "Group")
+
+
+def test_instance_of_ecr_fetches_its_image_with_the_helper_and_signals_success(
+    instance: tuple[Machine, Booted], systems: Systems, user_data: dict[str, str], registry: Registry
+) -> None:
+    machine, _booted = instance
+    systems.remove_containers()
+    offer_helper(machine, registry)
+    booted = machine.boot(user_data[ECR].replace(ECR_HOST, registry.host), instance_id="iid-third")
+    assert (booted.extended, booted.errors) == ("done", []), booted.output
+    assert set(systems.running()) == {"web"}
+    wait_for_answer("example", 80)
+    assert signalled(machine)["--exit-code"] == "0"
