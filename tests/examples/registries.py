@@ -64,7 +64,7 @@ def registry_with_logins(host: Host, directory: Path, *tags: str) -> Iterator[Re
     (directory / "htpasswd").write_text(_LOGINS)
     config = {
         "auth": {"htpasswd": {"realm": "examples", "path": str(directory / "htpasswd")}},
-        "storage": {"filesystem": {"rootdirectory": str(host.directory / "registry" / "data")}},
+        "storage": {"filesystem": {"rootdirectory": str(host.registry.directory / "data")}},
     }
     registry = Registry(directory / "registry", config)
     registry.start()

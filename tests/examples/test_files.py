@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
 import subprocess
@@ -81,17 +80,16 @@ def test_lines_fit_on_a_screen(name: str) -> None:
     assert [line for line in text_of(name).splitlines() if len(line) > 120 and line[0] != "|"] == []
 
 
-def test_login_of_the_private_registry_is_docker_s_and_root_s_own() -> None:
-    text = text_of("private-registry.yaml")
-    config = json.loads(written_files(text)["/root/.docker/config.json"])
-    assert base64.b64decode(config["auths"][PRIVATE]["auth"]) == b"USER:PASSWORD"
-    assert cloud_config(text)["write_files"][0]["permissions"] == "0600"
+def test_login_of_the_private_registry_is_for_no_other() -> None:
+    login = {"username": "USER", "password": "PASSWORD"}
+    assert cloud_config(text_of("private-registry.yaml"))["dockerup"] == {"registryAuth": {PRIVATE: login}}
 
 
 def test_login_of_ecr_is_a_program_and_no_secret() -> None:
     text = text_of("ecr.yaml")
     assert json.loads(written_files(text)["/root/.docker/config.json"]) == LOGIN_BY_HELPER
     assert cloud_config(text)["packages"] == ["amazon-ecr-credential-helper"]
+    assert cloud_config(text)["write_files"][0]["permissions"] == "0600"
 
 
 def test_stock_image_installs_what_the_bake_script_installs() -> None:
@@ -102,6 +100,13 @@ def test_stock_image_installs_what_the_bake_script_installs() -> None:
     commands = [line.strip() for line in scripts(text_of("stock-image.yaml"))[0].splitlines()]
     shared = [line for line in commands if line[:1] not in {"#", ""} and not line.startswith("dockerup")]
     assert [line for line in shared if line not in {one.strip() for one in bake.splitlines()}] == []
+
+
+def test_readme_installs_as_the_bake_script_does() -> None:
+    readme = (DIRECTORY.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(apt-get [^`]*^dockerup setup\n)```$", readme, re.MULTILINE)
+    bake = text_of("bake-image.sh").replace(" --no-install-recommends \\\n   ", "")
+    assert [line for line in block.splitlines() if line not in bake.splitlines()] == []
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import yaml
 
 from dockerup import cli
 from dockerup.keys import CONTAINER_KEYS
+from dockerup.logins import parse_docker_config, parse_registry_auth
 from dockerup.problems import Origin
 from dockerup.settings import SETTINGS, read_settings
 from dockerup.sources.result import Item
@@ -122,6 +123,17 @@ def test_json_in_readme_is_json(text: str) -> None:
 def test_settings_file_in_readme_is_accepted() -> None:
     (text,) = re.findall(r"dockerup\.conf <<'END'\n(.*?)^END$", README, re.MULTILINE | re.DOTALL)
     assert read_settings(text, "README.md", {}).unmanaged == "keep"
+
+
+def test_logins_in_readme_are_accepted() -> None:
+    in_table = re.findall(r"`(\{\"credHelpers\".*?\}\})`", README)
+    assert [parse_docker_config(text.encode()).faults for text in in_table] == [(), ()]
+    blocks = re.findall(r"^```\n((?:dockerup:\n|\{).*?)^```$", README, re.MULTILINE | re.DOTALL)
+    values = [yaml.safe_load(block) for block in blocks if "password" in block]
+    found = [
+        parse_registry_auth(one.get("dockerup", {}).get("registryAuth", one), Origin("")) for one in values
+    ]
+    assert [problems for _logins, problems in found] == [[], []]
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
