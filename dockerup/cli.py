@@ -158,7 +158,8 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
         return
     default = f" (default {setting.default})" if setting.default else ""
     kind = setting.key.rpartition("_")[2].upper()
-    parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=setting.help + default)
+    text = (setting.help + default).replace("%", "%%")
+    parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=text)
 
 
 def _log_to_stderr(verbose: bool) -> None:

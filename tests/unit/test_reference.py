@@ -97,6 +97,13 @@ def test_readme_names_every_option_and_command() -> None:
     assert sorted(words - code_words()) == []
 
 
+def test_usage_tells_of_each_setting_that_has_a_flag() -> None:
+    usage = " ".join(cli._parser().format_help().split())
+    flags = [setting for setting in SETTINGS.values() if setting.flag]
+    assert len(flags) > 10
+    assert [setting.key for setting in flags if setting.help not in usage] == []
+
+
 def test_readme_shows_no_option_that_there_is_not() -> None:
     known = {word for word, is_option in options_of(cli._parser()) if is_option}
     shown = "\n".join(block for language in ("sh", "console", "crontab") for block in fenced(language))
