@@ -9,7 +9,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from threading import Event
 from typing import Any, Callable
 
@@ -24,7 +24,7 @@ from dockerup.pull import pull
 from dockerup.registry import Checked, Manner, check
 from dockerup.registry_memory import RegistryMemory
 from dockerup.settings import Settings
-from dockerup.snapshot import ContainerId, Snapshot
+from dockerup.snapshot import ContainerId, Disk, Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Prove
 from dockerup.watch import Watch
@@ -51,7 +51,20 @@ class Connection:
     def observe(self, desired: Desired) -> Snapshot:
         """Return the host as it is."""
         networks = any(spec.own_network for spec in desired.specs)
-        return self.engine.observe(networks=networks, own_id=_own_id())
+        observed = self.engine.observe(networks=networks, own_id=_own_id())
+        if not self.settings.prune_when_full or self.settings.prune == "none":
+            return observed
+        root = self.info(time.time()).get("DockerRootDir")
+        return replace(observed, disk=disk_of(self.engine.url, str(root or "")))
+
+    def lately(self, observed: Snapshot, unneeded: Collection[str]) -> Snapshot:
+        """Return the snapshot with what has happened lately to the images that nobody needs."""
+        now = time.time()
+        return replace(observed, lately=self.engine.lately(now, self.cache.unneeded_since(unneeded, now)))
+
+    def forget_unneeded(self) -> None:
+        """Forget since when images have been without a use: all are needed, or gone."""
+        self.cache.unneeded_since((), time.time())
 
     def detailed(self, observed: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
         """Return the snapshot with the wanted containers inspected."""
@@ -147,6 +160,18 @@ def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Ite
     except EngineError:
         cache.forget_engine()
         raise
+
+
+def disk_of(url: str, root: str) -> Disk | None:
+    """Return how full the file system is where the engine at `url` has its data, None when not here."""
+    if not url.startswith("unix://"):
+        return None
+    try:
+        now = os.statvfs(root)
+    except (OSError, ValueError):
+        return None
+    used = (now.f_blocks - now.f_bfree) * now.f_frsize
+    return Disk(used, used + now.f_bavail * now.f_frsize)
 
 
 def share_of(host_id: str, most: int) -> float:

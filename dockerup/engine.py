@@ -20,12 +20,12 @@ from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
 
 from dockerup.body import create_body
-from dockerup.engine_json import container_from, detail_from, image_from
+from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from
 from dockerup.image import ImageRef
 from dockerup.logins import Login
 from dockerup.output import frames, last_lines
 from dockerup.problems import DockerupError
-from dockerup.snapshot import ContainerId, Detail, ImageId, Snapshot
+from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
 from dockerup.steps import Create
 
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
@@ -33,6 +33,7 @@ STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
 ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
 LOGS_TIMEOUT = 10  # seconds without a byte of them
+EVENTS_TIMEOUT = 10  # seconds, for those of the past
 
 
 class EngineError(DockerupError):
@@ -204,6 +205,22 @@ class Engine:
             )
             return Events(_stream(response, "listen to", "events"))
 
+    def lately(self, now: float, unneeded: Mapping[str, float]) -> Lately:
+        """Return what has happened to images lately, up to `now` (seconds since the epoch).
+
+        The engine remembers its last 256 events (moby's daemon/events/events.go), of whatever kind: all are
+        asked for, since the oldest tells how far back they go. None are known when they cannot be had: a
+        clock that is ahead of the engine's would let it wait. `unneeded` is what dockerup remembers itself.
+        """
+        query = {"since": "0", "until": f"{now:.6f}"}
+        try:
+            with _told("ask for", "events", EVENTS_TIMEOUT):
+                response = self._api.get(self._url("/events"), params=query, timeout=EVENTS_TIMEOUT)
+                _raise_for(response, "ask for events")
+                return lately_from(map(json.loads, response.text.splitlines()), unneeded)
+        except EngineError:
+            return lately_from((), unneeded)
+
     def begin_pull(self, image: ImageRef, login: Login | None, timeout: float) -> Stream:
         """Begin to fetch an image; return what the engine tells of it, as soon as it tells anything.
 
@@ -287,10 +304,18 @@ class Engine:
         with _told("remove", container_id[:12]):
             self._api.remove_container(container_id, v=False, force=False)
 
-    def remove_image(self, name: str) -> None:
-        """Take a name of an image away, and with its last name the image."""
+    def remove_image(self, name: str) -> int | None:
+        """Take a name of an image away, and with its last name the image.
+
+        Returns the bytes that came back, None when the engine does not tell.
+        """
+        try:
+            with _told("ask for the layers of", name):
+                history = self._api.history(name)
+        except EngineError:
+            history = []  # what cannot be measured can go all the same
         with _told("remove image", name):
-            self._api.remove_image(name, force=False, noprune=False)
+            return freed_by(self._api.remove_image(name, force=False, noprune=False), history)
 
 
 def own_container_id(mountinfo: str) -> str:

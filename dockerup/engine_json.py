@@ -8,11 +8,11 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dockerup.output import cut
-from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount
+from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageEvent, ImageId, Lately, Mount
 from dockerup.spec import Port
 
 # A health check's times where they are 0 (the Healthcheck of POST /containers/create).
@@ -94,3 +94,34 @@ def image_from(raw: Mapping[str, Any]) -> Image:
         created=int(raw.get("Created", 0)),
         size=int(raw.get("Size", 0)),
     )
+
+
+def lately_from(raw: Iterable[Mapping[str, Any]], unneeded: Mapping[str, float]) -> Lately:
+    """Return what is known of images from all events that the engine remembers (GET /events)."""
+    events = [(int(one["timeNano"]) / _NANOSECONDS, one) for one in raw]
+    found = tuple(
+        ImageEvent(
+            time=time,
+            kind=str(one["Action"]),
+            subject=str(one["Actor"]["ID"]),
+            name=str((one["Actor"].get("Attributes") or {}).get("name", "")),
+        )
+        for time, one in events
+        if one["Type"] == "image"
+    )
+    return Lately(found, min((time for time, _ in events), default=math.inf), unneeded)
+
+
+def freed_by(deleted: Iterable[Mapping[str, str]], history: Iterable[Mapping[str, Any]]) -> int | None:
+    """Return the bytes of the layers that went with an image, from DELETE's answer; None: it does not tell.
+
+    `history` is the image's, newest first (GET /images/{name}/history). Layers go from the newest down to
+    the first that another image has as well. The answer names them by ids that nothing else tells, among the
+    ids of the images that went, which are in the history. With containerd's store it names no layers.
+    """
+    rows = list(history)
+    gone = {one["Deleted"] for one in deleted if "Deleted" in one}
+    if not gone:
+        return 0
+    layers = len(gone - {row["Id"] for row in rows}) if rows else 0
+    return sum([int(row["Size"]) for row in rows if row["Size"]][:layers]) if layers else None

@@ -62,7 +62,7 @@ class Verbs(Protocol):
     def rename(self, container_id: ContainerId, name: str) -> None: ...
     def signal(self, name: str, signal: str) -> None: ...
     def remove(self, container_id: ContainerId) -> None: ...
-    def remove_image(self, name: str) -> None: ...
+    def remove_image(self, name: str) -> int | None: ...
 
 
 class Outcome(enum.Enum):
@@ -81,6 +81,7 @@ class Result:
     """What became of one node of the plan; `text` is the error.
 
     `began` is in seconds of the monotonic clock, `seconds` how long it took, `undone` when it was taken back.
+    `freed` are the bytes that came back with an image, None where the engine does not tell.
     """
 
     node: Node
@@ -89,6 +90,7 @@ class Result:
     began: float = 0.0
     seconds: float = 0.0
     undone: float = 0.0
+    freed: int | None = 0
 
     @property
     def asks_for_a_way_back(self) -> bool:
@@ -145,6 +147,7 @@ class _Execution:
         self._pulling = pulling
         self._to_pull = {node.number for node in plan.nodes if isinstance(node.step, Pull)}
         self._created: dict[str, ContainerId] = {}
+        self._freed: dict[str, int | None] = {}
         self._results = {node.number: Result(node) for node in plan.nodes}
 
     def run(self) -> tuple[Result, ...]:
@@ -204,7 +207,8 @@ class _Execution:
         outcome, text = self._tried(node.step)
         if outcome is Outcome.DONE:
             LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
-        return Result(node, outcome, text, began, time.monotonic() - began)
+        freed = self._freed.get(node.step.image, 0) if isinstance(node.step, RemoveImage) else 0
+        return Result(node, outcome, text, began, time.monotonic() - began, freed=freed)
 
     def _tried(self, step: Step) -> tuple[Outcome, str]:
         try:
@@ -293,7 +297,7 @@ class _Execution:
         elif isinstance(step, Remove):
             _unless_gone(lambda: engine.remove(self._id(step.target)))
         elif isinstance(step, RemoveImage):
-            _unless_gone(lambda: engine.remove_image(step.image))
+            _unless_gone(lambda: self._remove_image(step))
 
     def _take_back(self, step: Step) -> None:
         """Make the call that is the inverse of a step. What was removed stays so: it was left over."""
@@ -319,6 +323,9 @@ class _Execution:
         ids = {name: self._id(target) for name, target in step.bound}
         bound = {labels.BOUND: json.dumps(ids, sort_keys=True)} if ids else {}
         self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
+
+    def _remove_image(self, step: RemoveImage) -> None:
+        self._freed[step.image] = self._engine.remove_image(step.image)
 
     def _id(self, target: Target) -> ContainerId:
         return target.container_id if isinstance(target, Existing) else self._created[target.entry]

@@ -29,12 +29,15 @@ class Policy:
     `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
     `unasked` are the images of which a registry has yet to be asked, `tried` the entries that failed to come
     up in this run.
+    `prune_when_full` is in percent, 0 for never; `making_room`: the file system was found fuller than that.
     """
 
     unmanaged: str = "remove"
     ignore: tuple[str, ...] = ()
     prune: str = "managed"
     keep_images: int = 1
+    prune_when_full: int = 0
+    making_room: bool = False
     salt: str = ""
     health_timeout: int = 0
     retry: frozenset[str] = frozenset()

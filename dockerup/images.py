@@ -145,28 +145,26 @@ def superseded(name: str, current: str, images: Iterable[Image], keep: int) -> l
     return [tag for _, tag in sorted(tags)[keep:]]
 
 
-def unused_names(
-    images: Iterable[Image], gone: Collection[str], used: Collection[ImageId], *, everything: bool
-) -> list[tuple[str, ImageId]]:
-    """Return the names to take away so that unused images go, each with its image.
+def lost_names(image: Image, gone: Collection[str], *, everything: bool) -> tuple[str, ...]:
+    """Return the names to take away so that an unused image goes, or what nobody needs of it; () for none.
 
     Owner tags go last: a run that was killed in between must leave the image to the next as dockerup's own.
     `gone` are owner tags nobody needs any more; with `everything`, whatever has no other owner tag goes too.
     """
-    names: list[tuple[str, ImageId]] = []
-    for image in sorted(images, key=lambda image: image.image_id):
-        if image.image_id not in used:
-            names += [(name, image.image_id) for name in _lost_names(image, gone, everything=everything)]
-    return names
-
-
-def _lost_names(image: Image, gone: Collection[str], *, everything: bool) -> tuple[str, ...]:
     kept = tuple(tag for tag in image.tags if tag not in gone)
     lost = tuple(tag for tag in image.tags if tag in gone)
     if any(is_owner_tag(tag) for tag in kept) or not (lost or everything):
         return lost
-    # What was fetched is tagged with the name it was fetched under; any other name is a person's.
-    fetched_as = {name.partition("@")[0] for name in image.digests}
-    if everything or all(tag.rpartition(":")[0] in fetched_as for tag in kept):
+    if everything or all(has_fetched_name(tag, image) for tag in kept):
         return (*kept, *image.digests, *lost) or (image.image_id,)
     return lost
+
+
+def goes_whole(image: Image, lost: Collection[str]) -> bool:
+    """Tell whether an image goes when these names are taken away, and not only some of its names."""
+    return bool(lost) and {*image.tags, *image.digests} <= {*lost}
+
+
+def has_fetched_name(tag: str, image: Image) -> bool:
+    """Tell whether a tag is of a repository that an image was fetched from; any other is a person's."""
+    return tag.rpartition(":")[0] in {name.partition("@")[0] for name in image.digests}

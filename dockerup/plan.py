@@ -12,22 +12,21 @@ to a container that is replaced, and those that hand a host port to each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
 from dockerup.chain import AWAITED, write_group
+from dockerup.clean_up import write_clean_up
 from dockerup.decide import decide_all
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
-from dockerup.images import is_owner_tag, owner_repository, owner_tag, superseded, unused_names
 from dockerup.labels import AFTER, BOUND, read_list, read_map
 from dockerup.names import Stray, straightened, strays
 from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
-from dockerup.snapshot import Container, Image, ImageId, Snapshot
+from dockerup.snapshot import Container, Snapshot
 from dockerup.steps import (
     Cause,
     Existing,
@@ -40,7 +39,6 @@ from dockerup.steps import (
     SetRestart,
     Start,
     Stop,
-    Tag,
     Why,
 )
 from dockerup.transition import transitions
@@ -76,7 +74,7 @@ def make_plan(
     gone: dict[str, list[int]] = {}
     for one in _leaving(host, decisions):
         _write_removal(one, sheet, gone)
-    _write_clean_up(host, decisions, sheet)
+    write_clean_up(host, decisions, sheet)
     plan = sheet.plan((*_notes(host), *sheet.notes))
     check(plan, host)
     return plan
@@ -157,63 +155,6 @@ def _write_removal(one: Container, sheet: Sheet, gone: dict[str, list[int]]) -> 
         gone.setdefault(other, []).append(number)
 
 
-def _write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet) -> None:
-    """Write down the images that nobody needs once all other steps are done."""
-    if host.policy.prune == "none" or not host.desired.complete:
-        return
-    removed = {
-        node.step.target.container_id: node.number
-        for node in sheet.nodes
-        if isinstance(node.step, Remove) and isinstance(node.step.target, Existing)
-    }
-    used = {one.image_id for one in host.observed.containers if one.container_id not in removed}
-    used |= {decision.image.local.image_id for decision in decisions.values() if decision.image.local}
-    used |= _may_be_fetched(host, decisions)
-    moved = {node.step.tag for node in sheet.nodes if isinstance(node.step, Tag)}
-    images = [
-        replace(image, tags=tuple(tag for tag in image.tags if tag not in moved))
-        for image in host.observed.images
-    ]
-    users: dict[ImageId, list[int]] = {}
-    for one in host.observed.containers:
-        if one.container_id in removed:
-            users.setdefault(one.image_id, []).append(removed[one.container_id])
-    gone = _gone_tags(images, host, decisions)
-    before = {image_id: tuple(numbers) for image_id, numbers in users.items()}
-    for name, image_id in unused_names(images, gone, used, everything=host.policy.prune == "all"):
-        step = RemoveImage("images", name, Cause(Why.UNUSED))
-        after = before.get(image_id, ())
-        before[image_id] = (sheet.add(f"image {image_id}", step, after, Phase.CLEAN_UP),)
-
-
-def _may_be_fetched(host: Host, decisions: Mapping[str, Decision]) -> set[ImageId]:
-    """Return the images that a tag which is about to be fetched may turn out to mean."""
-    names = {
-        decision.spec.image.familiar_name
-        for decision in decisions.values()
-        if decision.image.fetch is not None and not decision.image.digest
-    }
-    return {
-        image.image_id
-        for image in host.observed.images
-        if any(digest.partition("@")[0] in names for digest in image.digests)
-    }
-
-
-def _gone_tags(images: Sequence[Image], host: Host, decisions: Mapping[str, Decision]) -> set[str]:
-    """Return the owner tags that nobody needs: superseded ones, and those of entries that are gone."""
-    listed = {owner_repository(name) for name in decisions}
-    owned = (tag for image in images for tag in image.tags if is_owner_tag(tag))
-    gone = {tag for tag in owned if tag.rpartition(":")[0] not in listed}
-    for name, decision in decisions.items():
-        if decision.image.digest:
-            current = owner_tag(name, decision.image.digest)
-            gone |= set(superseded(name, current, images, host.policy.keep_images))
-        if decision.image.later is not None:
-            gone.discard(owner_tag(name, decision.image.later.digest))
-    return gone
-
-
 def _notes(host: Host) -> list[str]:
     """Return what a person should know of containers that stay though no entry lists them."""
     silent = ("the setting", "it has the label", "the list is not", "unmanaged=keep", "no list says")
@@ -251,10 +192,22 @@ def _all_before(number: int, plan: Plan) -> set[int]:
     return found
 
 
+def _check_images(plan: Plan, host: Host) -> None:
+    """Raise PlanError when an image would go that a container needs which stays."""
+    steps = [node.step for node in plan.nodes]
+    targets = (step.target for step in steps if isinstance(step, Remove))
+    removed = {target.container_id for target in targets if isinstance(target, Existing)}
+    used = {one.image_id for one in host.observed.containers if one.container_id not in removed}
+    for step in steps:
+        if isinstance(step, RemoveImage) and step.image_id in used:
+            raise PlanError(f"{step}, though a container was made from it")
+
+
 def check(plan: Plan, host: Host) -> None:
     """Raise PlanError when a plan would break a promise, before anything of it is done."""
     _check_proofs(plan)
     by_id = {one.container_id: one for one in host.observed.containers}
+    _check_images(plan, host)
     stopped: set[str] = set()
     touching = (
         node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Start))

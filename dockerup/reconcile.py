@@ -10,6 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from dockerup.changes import changes_of, left_volumes
+from dockerup.clean_up import is_full
 from dockerup.configuration import Configuration
 from dockerup.decide import decide_all, stands_still
 from dockerup.desired import Desired
@@ -62,13 +63,15 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
     Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used.
     """
     settings, desired = configuration.settings, configuration.desired()
+    if not (run.act or run.look):
+        settings = replace(settings, prune="none")  # who only looks at containers need not know of images
     from dockerup.connection import connect  # the SDK: only once there is something to converge
 
     with connect(settings, run.cache, run.environ) as host:
         work = _Work(desired, host, run, settings.concurrency)
         local = LocalImages.of(work.before.images)
         asked = questions(desired.specs, local, pull=settings.pull and run.look)
-        policy = _policy(settings, run)
+        policy = _policy(settings, run, work.before)
         if run.act and asked and stands_still(desired, work.observed):
             # What needs no registry does not wait for one.
             policy = work.go({}, replace(policy, unasked=asked))
@@ -139,20 +142,28 @@ class _Work:
         return policy
 
     def _make_plan(self, desired: Desired, answers: Mapping[ImageRef, Answer], policy: Policy) -> None:
-        """Make the plan; those containers are inspected that it has to know more of."""
-        self.plan = make_plan(desired, self.observed, answers, policy, time.time())
-        while self.plan.wanted:
-            self.observed = self._host.detailed(self.observed, self.plan.wanted)
+        """Make the plan; those containers and images are asked about that it has to know more of."""
+        while True:
             self.plan = make_plan(desired, self.observed, answers, policy, time.time())
+            if self.plan.wanted:
+                self.observed = self._host.detailed(self.observed, self.plan.wanted)
+            elif self.plan.unneeded and self.observed.lately is None:
+                self.observed = self._host.lately(self.observed, self.plan.unneeded)
+            else:
+                break
+        if desired.complete and policy.prune != "none" and not self.plan.unneeded:
+            self._host.forget_unneeded()
         self.notes += self.plan.notes
 
 
-def _policy(settings: Settings, run: Run) -> Policy:
+def _policy(settings: Settings, run: Run, before: Snapshot) -> Policy:
     return Policy(
         unmanaged=settings.unmanaged,
         ignore=settings.ignore,
         prune=settings.prune,
         keep_images=settings.keep_images,
+        prune_when_full=settings.prune_when_full,
+        making_room=is_full(before.disk, settings.prune_when_full),
         salt=os.urandom(8).hex(),
         health_timeout=settings.health_timeout,
         retry=run.retry,

@@ -59,6 +59,16 @@ def _whole(least: int, most: int) -> Reader:
     return read
 
 
+def _percent(least: int, most: int) -> Reader:
+    def read(text: str) -> int:
+        found = re.fullmatch(r"([0-9]{1,2})%?", text)
+        if not found or not (int(found[1]) == 0 or least <= int(found[1]) <= most):
+            raise _NotValidError(f"a percentage from {least}% to {most}%, or 0")
+        return int(found[1])
+
+    return read
+
+
 def _one_of(*words: str) -> Reader:
     def read(text: str) -> str:
         if text not in words:
@@ -119,6 +129,12 @@ class Settings:
         "unused images to remove: none, managed (fetched by dockerup) or all",
     )
     keep_images: int = _row(1, _whole(0, 100), "superseded images kept for each container")
+    prune_when_full: int = _row(
+        0,
+        _percent(10, 99),
+        "how full the engine's disk may get, such as 85%, before images go that `keep_images` keeps; "
+        "0: never",
+    )
     concurrency: int = _row(8, _whole(1, 64), "pulls at once, registry checks at once, starts at once")
     wait: int = _row(
         300, _whole(0, 86400), "seconds that a boot waits until all run and are healthy", flag=False

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from dockerup.decision import Decision
 from dockerup.host import Host
-from dockerup.snapshot import Container, ContainerId
+from dockerup.snapshot import Container, ContainerId, ImageId
 from dockerup.steps import Cause, Existing, Keep, Node, Phase, Plan, SetRestart, Step
 
 
@@ -21,6 +21,7 @@ class Sheet:
         self.decisions: dict[str, Decision] = {}
         self.named: dict[str, int] = {}
         self.wanted: set[ContainerId] = set()
+        self.unneeded: frozenset[ImageId] = frozenset()
         self.notes: list[str] = []
         self._fetched: dict[str, int] = {}
         self._undoable: set[str] = set()
@@ -49,7 +50,7 @@ class Sheet:
     def plan(self, notes: tuple[str, ...]) -> Plan:
         """Return the plan."""
         undoable, urgent = frozenset(self._undoable), frozenset(self._urgent)
-        return Plan(tuple(self.nodes), undoable, urgent, frozenset(self.wanted), notes)
+        return Plan(tuple(self.nodes), undoable, urgent, frozenset(self.wanted), self.unneeded, notes)
 
 
 class Chain:

@@ -87,10 +87,50 @@ class Image:
 
 
 @dataclass(frozen=True)
+class ImageEvent:
+    """Something that was done to an image, at `time` (seconds since the epoch).
+
+    `kind` is the engine's word: "pull", "tag", "load", "import". `subject` is the image's id or, with a pull,
+    the name that was pulled; `name` is the name that it got, for a tag.
+    """
+
+    time: float
+    kind: str
+    subject: str
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Lately:
+    """What is known of the last minutes of images that nobody needs. Asked for few: see `Plan.unneeded`.
+
+    `events` are complete from the time `since` on. `unneeded` is since when dockerup has known that an image
+    is there and that nobody needs it. Both in seconds since the epoch.
+    """
+
+    events: tuple[ImageEvent, ...]
+    since: float
+    unneeded: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Disk:
+    """The file system that holds the engine's data, in bytes; `total` is what ordinary users may fill."""
+
+    used: int
+    total: int
+
+
+@dataclass(frozen=True)
 class Snapshot:
-    """The host at one moment. `networks` is None when nobody asked; `own_id` is dockerup's own container."""
+    """The host at one moment. `own_id` is dockerup's own container.
+
+    `networks`, `disk` and `lately` are None when nobody asked, and `disk` when it cannot be seen from here.
+    """
 
     containers: tuple[Container, ...]
     images: tuple[Image, ...]
     networks: frozenset[str] | None = None
     own_id: str = ""
+    disk: Disk | None = None
+    lately: Lately | None = None

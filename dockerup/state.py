@@ -137,6 +137,17 @@ class Cache:
             self.write("seen.json", seen)
         return {one: min(float(when), now) for one, when in seen.items()}
 
+    def unneeded_since(self, image_ids: Collection[str], now: float) -> dict[str, float]:
+        """Return since when each image has been unneeded, in seconds since the epoch; new ones: now.
+
+        Others are forgotten: they are needed again, or gone.
+        """
+        known = self.read("unneeded.json")
+        since = {one: known[one] if isinstance(known.get(one), (int, float)) else now for one in image_ids}
+        if since != known:
+            self.write("unneeded.json", since)
+        return {one: min(float(when), now) for one, when in since.items()}
+
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""
         marks = {hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]: line for line in lines}

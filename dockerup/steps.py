@@ -39,6 +39,7 @@ class Why(enum.Enum):
     FETCHED = "fetched by dockerup"
     UNWELL = "runs, but not well"
     UNUSED = "no longer used"
+    FULL = "makes room on a full disk"
     SOURCE_BROKEN = "its source cannot be read"
     HELD_BACK = "held back"
     SIGNAL = "asked for after a start"
@@ -263,10 +264,15 @@ class Remove:
 
 @dataclass(frozen=True)
 class RemoveImage:
-    """Take away a name of an image, and with its last name the image."""
+    """Take away a name of an image, and with its last name the image.
+
+    `frees` is the image's size in bytes where this is its last name, else 0.
+    """
 
     entry: str
     image: str
+    image_id: ImageId
+    frees: int
     cause: Cause
 
     def __str__(self) -> str:
@@ -305,13 +311,15 @@ class Plan:
 
     `urgent`: the groups that are one, carried out even by a run that was asked to end. `wanted` are ids
     of containers that have to be inspected before the plan is final; such a plan is never carried out.
-    `notes` are sentences for a person.
+    `unneeded` are the images that nobody needs: what has happened to them lately has to be asked before they
+    may go. `notes` are sentences for a person.
     """
 
     nodes: tuple[Node, ...] = ()
     undoable: frozenset[str] = frozenset()
     urgent: frozenset[str] = frozenset()
     wanted: frozenset[ContainerId] = frozenset()
+    unneeded: frozenset[ImageId] = frozenset()
     notes: tuple[str, ...] = ()
 
     @property

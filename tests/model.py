@@ -21,7 +21,7 @@ from dockerup.body import create_body
 from dockerup.image import ImageRef, parse_reference
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge
-from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
+from dockerup.snapshot import Container, ContainerId, Detail, Disk, Image, ImageId, Lately, Mount, Snapshot
 from dockerup.spec import Port
 from dockerup.steps import Create, Goal, Prove
 
@@ -52,6 +52,7 @@ class Content:
     exits: int | None = None
     created: int = 0
     unwell: bool = False
+    size: int = 1000
 
 
 @dataclass
@@ -104,6 +105,8 @@ class Model:
         self.volumes: set[str] = set()
         self.networks = frozenset({"bridge", "host", "none"})
         self.own_id = ""
+        self.disk_size = 0  # bytes; 0: nobody can tell
+        self.lately: Lately | None = Lately((), since=0)
         self.clock = 1_000_000
         self.calls: list[tuple[str, str]] = []
         self.made: dict[str, ContainerId] = {}
@@ -122,6 +125,7 @@ class Model:
         for key in ("registry", "boxes", "contents", "names", "volumes"):
             setattr(other, key, copy.deepcopy(getattr(self, key)))
         other.networks, other.own_id = self.networks, self.own_id
+        other.disk_size, other.lately = self.disk_size, self.lately
         other.clock, other._count = self.clock, self._count
         return other
 
@@ -143,7 +147,9 @@ class Model:
         """Return the host as the engine's lists show it."""
         containers = tuple(self.listed(box) for box in self.boxes.values())
         images = tuple(self._image(content) for content in self.contents.values())
-        return Snapshot(containers, images, self.networks, self.own_id)
+        used = sum(content.size for content in self.contents.values())
+        disk = Disk(used, self.disk_size) if self.disk_size else None
+        return Snapshot(containers, images, self.networks, self.own_id, disk, self.lately)
 
     def detail(self, container_id: ContainerId) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone."""
@@ -198,6 +204,7 @@ class Model:
             tags=tuple(name for name in named if "@" not in name),
             digests=tuple(name for name in named if "@" in name),
             created=content.created,
+            size=content.size,
         )
 
     def image_id(self, name: str) -> ImageId | None:
@@ -236,16 +243,21 @@ class Model:
                 raise ModelError(404, f"No such image: {source}")
             self.names[tag] = image_id
 
-    def remove_image(self, name: str) -> None:
-        """Take a name of an image away, and with its last name the image (moby's image_delete.go)."""
+    def remove_image(self, name: str) -> int | None:
+        """Take a name of an image away, and with its last name the image (moby's image_delete.go).
+
+        Returns the bytes that came back; layers have no part in the model.
+        """
         with self._call("remove image", name):
             image_id = self._resolve(name)
             if image_id is None:
                 raise ModelError(404, f"No such image: {name}")
+            size = self.contents[image_id].size
             if name == image_id:
                 self._remove_by_id(image_id)
             else:
                 self._remove_by_name(name, image_id)
+            return 0 if image_id in self.contents else size
 
     def _remove_by_name(self, name: str, image_id: ImageId) -> None:
         if _one_reference(self._names_of(image_id)) and self._used(image_id):

@@ -6,7 +6,9 @@ The product's own code has no part in looking: states, ports and labels come fro
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
+import time
 import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -22,6 +24,8 @@ from tests.testbed.waiting import wait_until
 
 Ran = subprocess.CompletedProcess[str]
 PORT = 8080
+TEN_MINUTES = 600  # seconds
+EVENTS = 256
 # A container that ends at once when the engine asks, and says so when it gets a HUP.
 HEARS_HUP = ("sh", "-c", "trap 'echo got HUP' HUP; echo ready; while sleep 0.1; do :; done")
 
@@ -100,6 +104,21 @@ class Story:
     def images(self) -> set[str]:
         """Return the ids of the images on the host."""
         return {one["Id"] for one in self.client.images()}
+
+    def forget_events(self) -> None:
+        """Let the engine forget all that happened: it remembers the last 256 events."""
+        for number in range(EVENTS // 2):
+            self.client.create_volume(f"event-{number}")
+            self.client.remove_volume(f"event-{number}")
+
+    def ten_minutes_pass(self) -> None:
+        """Make it so that dockerup and the engine have known the images that are here for ten minutes."""
+        self.forget_events()
+        known = self.dockerup.cache / "state" / "unneeded.json"
+        known.parent.mkdir(parents=True, exist_ok=True)
+        known.write_text(json.dumps(dict.fromkeys(self.images(), time.time() - TEN_MINUTES)))
+        for made in (known.parent, known):
+            made.chmod(0o700)
 
     def volumes(self) -> set[str]:
         """Return the names of the volumes on the host."""

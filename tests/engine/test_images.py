@@ -192,6 +192,8 @@ def superseded_images(story: Story, **settings: object) -> list[str]:
     for version in versions:
         pushed.append(story.push("app", version))
         story.define("app", pushed[-1].reference)
+        if version == versions[-1]:
+            story.ten_minutes_pass()
         story.run()
     story.nothing_to_do()
     present = story.images()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dockerup.clean_up import is_full
 from dockerup.desired import Desired, combine
 from dockerup.execute import Result, execute
 from dockerup.host import Host, Policy, entry_of, protection
@@ -92,11 +93,14 @@ class Case:
 
     def run(self, concurrency: int = 1) -> list[Result]:
         """Make one run, as dockerup.reconcile does, and return what became of each step of it."""
-        answers = self.answers(self.model.snapshot())
+        before = self.model.snapshot()
+        answers = self.answers(before)
+        full = is_full(before.disk, self.policy.prune_when_full)
+        begun = replace(self, policy=replace(self.policy, making_room=full))
         results: list[Result] = []
         stop = threading.Event()
         for _ in range(ROUNDS):
-            plan = plan_for(self, self.model.snapshot(), answers)
+            plan = plan_for(begun, self.model.snapshot(), answers)
             if not plan.changes or (stop.is_set() and not plan.urgent):
                 break
             latest = carry_out(plan, self.model, concurrency, stop)

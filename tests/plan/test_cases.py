@@ -7,7 +7,8 @@ desired    the containers that `containers.d` lists, as a person writes them
 user-data  the containers that user-data lists
 broken     sources that cannot be read whole: [confdir], [user-data]
 settings   unmanaged, ignore, prune, keep_images, where they are not the default (prune is `none` here)
-images     what is here: {id: a1, tags: [...], digests: [nginx@a1]}; ids and digests are short hex words
+images     what is here: {id: a1, tags: [...], digests: [nginx@a1], size: bytes, made: seconds ago}; ids and
+           digests are short hex words. Each is newer than the one before, but for one with `made`
 registry   what the registries say of a tag: `nginx:1.27: b2`, or `nginx:1.27: away`
 observed   the containers that are there:
     name         what it is called
@@ -23,6 +24,10 @@ observed   the containers that are there:
     generation, restart, labels, ports (host ports of a running one), source
 networks   the networks that are there, where it matters
 takes-over the anonymous volumes that each new container gets: {entry: {/path: hex word}}
+disk       how full the engine's disk is: [used, total]
+lately     what happened to images: [[seconds ago, kind, name or id, name that it got], ...]
+since      how many seconds back that goes; without it, for ever
+unneeded   how many seconds ago an image was first seen without a use: {id: seconds}
 plan       the text; `notes` what a person is told besides
 """
 
@@ -37,19 +42,31 @@ import pytest
 import yaml
 
 from dockerup import labels
+from dockerup.clean_up import is_full
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
 from dockerup.keys import Change
 from dockerup.plan import make_plan
-from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageId, Mount, Snapshot
+from dockerup.snapshot import (
+    Container,
+    ContainerId,
+    Detail,
+    Disk,
+    Image,
+    ImageEvent,
+    ImageId,
+    Lately,
+    Mount,
+    Snapshot,
+)
 from dockerup.spec import ContainerSpec, Port
 from dockerup.steps import Create, Plan
 from tests.plan.hosts import Listing
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "registry", "observed", "networks"}
-KEYS |= {"explicit", "plan", "notes", "takes-over"}
+KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over"}
 CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
 CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source", "restarts", "error", "health"}
 CONTAINER_KEYS |= {"attempt", "cause", "group", "created"}
@@ -74,7 +91,8 @@ def images_of(case: Mapping[str, Any]) -> tuple[Image, ...]:
             ImageId(f"sha256:{long(one['id'])}"),
             tuple(one.get("tags", ())),
             tuple(f"{name}@sha256:{long(word)}" for name, _, word in digests_of(one)),
-            created=i,
+            created=NOW - one["made"] if "made" in one else i,
+            size=one.get("size", 1),
         )
         for i, one in enumerate(case.get("images", ()))
     )
@@ -174,6 +192,23 @@ def labels_of(one: Mapping[str, Any], spec: ContainerSpec) -> dict[str, str]:
     return found
 
 
+def lately_of(case: Mapping[str, Any]) -> Lately:
+    events = [
+        ImageEvent(NOW - ago, kind, meant(subject), *map(str, name))
+        for ago, kind, subject, *name in case.get("lately", ())
+    ]
+    unneeded = {meant(word): NOW - ago for word, ago in case.get("unneeded", {}).items()}
+    return Lately(tuple(events), NOW - case.get("since", NOW), unneeded)
+
+
+def meant(subject: str) -> str:
+    """Return what an event is about: a name, a name with a digest, or an id."""
+    name, at, word = subject.partition("@")
+    if at:
+        return f"{name}@sha256:{long(word)}"
+    return subject if ":" in subject else f"sha256:{long(subject)}"
+
+
 def plan_of(case: Mapping[str, Any]) -> Plan:
     """Return the plan of a case; every container is inspected beforehand, for simplicity."""
     userdata = tuple(case["user-data"]) if "user-data" in case else None
@@ -184,12 +219,14 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
         case.get("explicit", True),
     )
     networks = frozenset(case["networks"]) if "networks" in case else None
-    snapshot = Snapshot(observed_of(case), images_of(case), networks)
+    disk = Disk(*case["disk"]) if "disk" in case else None
+    snapshot = Snapshot(observed_of(case), images_of(case), networks, disk=disk, lately=lately_of(case))
     settings = dict(case.get("settings", {}))
     policy = Policy(
         ignore=tuple(settings.pop("ignore", ())),
         unasked=frozenset(map(parse_reference, settings.pop("unasked", ()))),
         tried=frozenset(settings.pop("tried", ())),
+        making_room=is_full(disk, settings.get("prune_when_full", 0)),
         **{"prune": "none", **settings},
     )
     return make_plan(listing.desired(), snapshot, answers_of(case), policy, NOW)

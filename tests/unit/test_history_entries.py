@@ -289,7 +289,8 @@ def test_what_changes_no_container_is_no_entry(ran: Ran) -> None:
     ran(Keep("web", cause))
     ran(Pull("web", parse_reference("web:1"), cause), at=(1, 2))
     ran(Tag("web", "web@x", "dockerup.invalid/web:x", None, cause), at=(2, 3))
-    ran(RemoveImage("web", "web:0", Cause(Why.UNUSED)), at=(3, 4), phase=Phase.CLEAN_UP)
+    name = RemoveImage("images", "web:0", ImageId("sha256:0"), 0, Cause(Why.UNUSED))
+    ran(name, at=(3, 4), phase=Phase.CLEAN_UP)
     assert ran.entries(host(box("old"))) == ()
     assert Ran().entries(host()) == ()
 

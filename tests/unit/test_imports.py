@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 DECIDING: tuple[str, ...] = (
     *(
         "plan",
+        "clean_up",
         "chain",
         "fetch",
         "sheet",

@@ -53,6 +53,7 @@ OTHER: dict[str, tuple[str, object]] = {
     "ignore": ("web-*, db", ("web-*", "db")),
     "prune": ("none", "none"),
     "keep_images": ("0", 0),
+    "prune_when_full": ("85%", 85),
     "concurrency": ("2", 2),
     "pull_timeout": ("1", 1),
     "splay": ("50", 50),
@@ -82,6 +83,11 @@ def test_a_flag_overrides_the_file_and_leaves_the_rest() -> None:
 def test_comments_blank_lines_and_spaces_mean_nothing() -> None:
     text = "# aws=false\n\n; prune=all\r\n  interval =  5  \n"
     assert read_settings(text, FILE, {}) == Settings(interval=5)
+
+
+@pytest.mark.parametrize(("text", "percent"), [("0", 0), ("0%", 0), ("10", 10), ("85", 85), ("99%", 99)])
+def test_percentage_may_have_its_sign(text: str, percent: int) -> None:
+    assert read_settings(f"prune_when_full = {text}", FILE, {}).prune_when_full == percent
 
 
 @pytest.mark.parametrize("word", ["true", "True", "yes", "ON", "1"])
@@ -115,6 +121,14 @@ def test_words_for_false(word: str) -> None:
             "health_timeout=30s",
             '"30s" is no value for health_timeout',
             "Write a whole number from 0 to 86400.",
+        ),
+        *(
+            (
+                f"prune_when_full={text}",
+                f'"{text}" is no value for prune_when_full',
+                "Write a percentage from 10% to 99%, or 0.",
+            )
+            for text in ("9%", "100%", "0.85", "85 %", "85%%", "%")
         ),
         ("pull_timeout=", '"" is no value for pull_timeout', "Write a whole number from 1 to 86400."),
     ],

@@ -188,6 +188,38 @@ def test_a_version_in_another_form_is_not_known(cache: Cache, known: object) -> 
     assert cache.api_version(URL, now=0.0) is None
 
 
+# Since when images have been unneeded.
+
+
+def test_image_is_known_since_it_was_first_told_of(cache: Cache) -> None:
+    assert cache.unneeded_since(["a"], now=10.0) == {"a": 10.0}
+    assert cache.unneeded_since(["a", "b"], now=20.0) == {"a": 10.0, "b": 20.0}
+
+
+def test_image_that_was_needed_in_between_is_new_again(cache: Cache) -> None:
+    cache.unneeded_since(["a", "b"], now=10.0)
+    cache.unneeded_since(["b"], now=20.0)
+    assert cache.unneeded_since(["a", "b"], now=30.0) == {"a": 30.0, "b": 10.0}
+    cache.unneeded_since([], now=40.0)
+    assert cache.unneeded_since(["b"], now=50.0) == {"b": 50.0}
+
+
+def test_image_cannot_have_been_known_later_than_now(cache: Cache) -> None:
+    cache.unneeded_since(["a"], now=10.0)
+    assert cache.unneeded_since(["a"], now=5.0) == {"a": 5.0}
+
+
+@pytest.mark.parametrize("since", ["1", None, [], {}])
+def test_time_in_another_form_is_now(cache: Cache, since: object) -> None:
+    put(cache, "unneeded.json", json.dumps({"a": since}).encode())
+    assert cache.unneeded_since(["a"], now=10.0) == {"a": 10.0}
+
+
+def test_no_file_is_made_as_long_as_all_images_are_needed(cache: Cache) -> None:
+    assert cache.unneeded_since([], now=10.0) == {}
+    assert not Path(cache.directory).exists()
+
+
 # What was said.
 
 
