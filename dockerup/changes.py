@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from dockerup.execute import Outcome, Result
+from dockerup.freed import Freed, freed, space
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (
     Cause,
@@ -65,8 +66,19 @@ def changes_of(
         change = _change(parts, left_volumes)
         if change is not None:
             found.append(change)
+    found += _images(freed(results))
     told = {change.subject for change in found if change.error}
     return tuple(found) + tuple(one for one in _held_up(results) if one.subject not in told)
+
+
+def _images(gone: Sequence[Freed]) -> list[Change]:
+    """Return one change for all images that went."""
+    if not gone:
+        return []
+    why = ", ".join(dict.fromkeys(str(one.cause) for one in gone)) + f"; {space(gone)}"
+    if len(gone) == 1:
+        return [Change(f"image {gone[0].name}", "removed", why)]
+    return [Change("images", f"{len(gone)} removed", why)]
 
 
 def _held_up(results: Sequence[Result]) -> Iterable[Change]:
@@ -151,9 +163,10 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
         if _only_made(parts):
             return Change(subject, "not started", str(Cause(Why.NEVER_STARTED)), f"{said}{way_back}{log}")
         return Change(subject, f"not {action}", str(main.cause), f"{said}{way_back}{log}")
+    silent = action == "fetched" or isinstance(main, RemoveImage)  # images that went are told of together
     # To fetch an image, and find that it is the same for this platform, is no change.
     acts = {part.outcome for part in parts if not isinstance(part.node.step, (Pull, Tag))}
-    if acts <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or action == "fetched":
+    if acts <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or silent:
         return None
     return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
 

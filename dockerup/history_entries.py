@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from dockerup import labels
 from dockerup.changes import changes_of
 from dockerup.execute import Outcome, Result
+from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop
@@ -17,9 +18,9 @@ _WRONG = {Outcome.FAILED, Outcome.UNDO_FAILED}
 
 
 def entries_of(
-    results: Iterable[Result], before: Snapshot, after: Snapshot, run: str, clock_zero: float
+    results: Sequence[Result], before: Snapshot, after: Snapshot, run: str, clock_zero: float
 ) -> tuple[Entry, ...]:
-    """Return an entry for each container that something was done to, in the order of their ends.
+    """Return an entry for each container that something was done to and each image that went, as they ended.
 
     `results` are those of all rounds of the run, `before` and `after` the host at its begin and end. `run`
     is the run's id. `clock_zero` is the time, in seconds since the epoch, at which the monotonic clock of the
@@ -35,7 +36,21 @@ def entries_of(
         by_subject.setdefault((step.entry, phase, group), []).append(result)
     subjects = (_Subject(tuple(parts), before, after) for parts in by_subject.values())
     found = [entry for one in subjects for entry in one.entries(run, clock_zero)]
+    found += [_removal(one, before, run, clock_zero) for one in freed(results)]
     return tuple(sorted(found, key=lambda entry: (entry.time, entry.container)))
+
+
+def _removal(image: Freed, before: Snapshot, run: str, clock_zero: float) -> Entry:
+    """Return the entry for an image that went; no container can be called as it is."""
+    digests = [digest for one in before.images if one.image_id == image.image_id for digest in one.digests]
+    return Entry(
+        run=run,
+        time=clock_zero + image.end,
+        container=f"image {image.name}",
+        action="removed",
+        reason=f"{image.cause}; {space([image])}",
+        before=min(digests, default=image.image_id).rpartition("@")[2],
+    )
 
 
 def _begin(result: Result) -> float:

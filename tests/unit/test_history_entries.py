@@ -12,7 +12,7 @@ from dockerup.history import Entry
 from dockerup.history_entries import entries_of
 from dockerup.image import parse_reference
 from dockerup.problems import Origin
-from dockerup.snapshot import Container, ContainerId, ImageId, Snapshot
+from dockerup.snapshot import Container, ContainerId, Image, ImageId, Snapshot
 from dockerup.sources.result import Item
 from dockerup.spec import parse
 from dockerup.steps import (
@@ -282,6 +282,18 @@ def test_image_without_a_digest_is_told_by_its_id(ran: Ran) -> None:
     before = host(box("old", digest=""))
     entry = ran.entry(before, host(*before.containers, box("new", digest="")))
     assert (entry.before, entry.after) == ("id of old", "id of new")
+
+
+def test_image_that_went_has_an_entry_with_its_digest_and_the_bytes(ran: Ran) -> None:
+    image = Image(ImageId("sha256:1"), ("dockerup.invalid/web:abab",), (f"web@{OLD}",), size=5_000_000)
+    names = [f"web@{OLD}", "dockerup.invalid/web:abab"]
+    for name, frees in zip(names, (0, image.size)):
+        ran(RemoveImage("images", name, image.image_id, frees, Cause(Why.UNUSED)), at=(3, 4))
+    ran.results[-1] = replace(ran.results[-1], freed=2_000_000)
+    entry = ran.entry(Snapshot((), (image,)))
+    assert (entry.container, entry.action) == ("image dockerup.invalid/web:abab", "removed")
+    assert (entry.before, entry.after, entry.time) == (OLD, "", ZERO + 4)
+    assert entry.reason == "no longer used; 2.0 MB free again"
 
 
 def test_what_changes_no_container_is_no_entry(ran: Ran) -> None:
