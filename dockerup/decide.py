@@ -180,7 +180,7 @@ def _decide_on(
         why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
         cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
         return Decision(spec, cause, image, keeper, olds, bound, well=why is Why.COMPLETE)
-    hold = missing or blocked.get(spec.name) or waits or _tried(spec, host)
+    hold = missing or blocked.get(spec.name) or waits or _together(spec, host) or _tried(spec, host)
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
     olds = unique((*olds, *in_the_way(spec, host)))
@@ -203,6 +203,17 @@ def _too_early(
     if image.local is None and isinstance(answer, Unknown) and answer.wait:
         return Cause(Why.HELD_BACK, f"its image is not here, and {answer.reason}")
     return None if family else _tried(spec, host)
+
+
+def _together(spec: ContainerSpec, host: Host) -> Cause | None:
+    """Return why an entry is not started before the registries were asked, None when it may be.
+
+    What is bound to it is made anew when it starts, and may have to wait for the registries: a start alone
+    would leave that in the network of a process that is gone, and nothing would tell later.
+    """
+    if host.policy.unasked and spec.name in host.depended_on:
+        return Cause(Why.HELD_BACK, "the registries are asked first, for those that are bound to it")
+    return None
 
 
 def _tried(spec: ContainerSpec, host: Host) -> Cause | None:
