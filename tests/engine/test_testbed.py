@@ -308,7 +308,6 @@ def machine_state() -> dict[str, str]:
         "packet filter": "iptables-save | grep -v '^#'",
         "mounts": "grep -v /proc/self /proc/self/mounts",
         "run": "find /run -maxdepth 2 -not -path '/run/testbed-*'",
-        "control groups": "find /sys/fs/cgroup -name 'dockerup-testbed-*'",
         "processes": "ps -eo comm= | grep -c dockerd",
     }
     return {
@@ -317,15 +316,24 @@ def machine_state() -> dict[str, str]:
     }
 
 
+def control_groups(name: str) -> list[str]:
+    """Return what the kernel has of a control group; those of other hosts on the machine come and go."""
+    assert name.startswith("dockerup-testbed-")
+    command = ["find", "/sys/fs/cgroup", "-name", name]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.split()
+
+
+# It says the name of its control group once its container runs.
 HOST_WITH_CONTAINER = """
 import sys, signal
+from tests.testbed import namespace
 from tests.testbed.host import private_host
 from tests.testbed.images import make_image
 with private_host() as host:
     host.engine.load(make_image(), "app:1")
     client = host.engine.client()
     client.start(client.create_container("app:1"))
-    print("ready", flush=True)
+    print(namespace.cgroup_name(), flush=True)
     if sys.argv[1:]:
         signal.pause()
 """
@@ -334,9 +342,11 @@ with private_host() as host:
 def test_another_private_host_leaves_no_trace_on_the_machine(host: Host) -> None:
     before = machine_state()
 
-    subprocess.run([*NAMESPACE, sys.executable, "-c", HOST_WITH_CONTAINER], cwd=ROOT, check=True, timeout=60)
+    command = [*NAMESPACE, sys.executable, "-c", HOST_WITH_CONTAINER]
+    ended = subprocess.run(command, cwd=ROOT, check=True, timeout=60, stdout=subprocess.PIPE, text=True)
 
     assert machine_state() == before
+    assert control_groups(ended.stdout.strip()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -354,13 +364,15 @@ def test_interrupted_private_host_leaves_no_trace_on_the_machine(host: Host, num
         watchdog = threading.Timer(60, running.kill)
         watchdog.start()
         assert running.stdout is not None
-        assert running.stdout.readline() == "ready\n"
+        name = running.stdout.readline().strip()
+        assert control_groups(name)
 
         running.send_signal(number)
 
         assert running.wait(30) == 128 + number
         watchdog.cancel()
     assert machine_state() == before
+    assert control_groups(name) == []
 
 
 def test_namespace_hands_on_the_exit_code() -> None:
