@@ -10,6 +10,8 @@ from pathlib import Path
 
 import yaml
 
+from tests.testbed.namespace import RUN
+
 ROOT = Path(__file__).resolve().parents[2]
 # The command as it is in any tree, installed or not.
 INTERPRETED = (sys.executable, "-m", "dockerup")
@@ -87,7 +89,8 @@ class Dockerup:
             "HOME": str(self._home),
             "LANG": "C.UTF-8",
             "DOCKER_HOST": self.engine_url,
-            "PYTHONDONTWRITEBYTECODE": "1",
+            # As an installed one, it is compiled once; what that leaves is gone with the namespace.
+            "PYTHONPYCACHEPREFIX": str(RUN / "pycache"),
         }
         if self.metadata_url:
             environment["AWS_EC2_METADATA_SERVICE_ENDPOINT"] = self.metadata_url
