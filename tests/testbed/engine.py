@@ -29,6 +29,7 @@ class Engine:
         self.socket_path = directory / "docker.sock"
         self.url = f"unix://{self.socket_path}"
         self.options: tuple[str, ...] = ()  # more of dockerd's, from the next start on
+        self.data_root = directory / "data"
         self._directory = directory
         self._log = directory / "log"
         self._program: Program | None = None
@@ -118,7 +119,7 @@ class Engine:
     def _command(self) -> list[str]:
         return [
             "dockerd",
-            f"--data-root={self._directory / 'data'}",
+            f"--data-root={self.data_root}",
             f"--exec-root={self._directory / 'exec'}",
             f"--pidfile={self._directory / 'pid'}",
             f"--host={self.url}",
