@@ -20,7 +20,8 @@ from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.namespace import unmount
 from tests.testbed.proxy import Call, EngineProxy
 
-FILES = ("state/engine.json", "state/said.json", "history.jsonl", "history.jsonl.1", "user-data/last-good")
+STATE = ("state/engine.json", "state/said.json", "state/seen.json", "state/registries.json")
+FILES = (*STATE, "history.jsonl", "history.jsonl.1", "user-data/last-good")
 HUGE = 1 << 33  # bytes; sparse, so that only who reads it all notices
 INSIDE = b"a person's own\n"
 
@@ -61,10 +62,12 @@ def no_room(directory: Path, free: int = 0) -> Iterator[None]:
 
 
 def converges(story: Story, name: str, code: int = 0) -> Ran:
-    """List one container more and run: that has to start, and no fault of dockerup's own may be seen."""
+    """List one container more and run: it has to start, what runs stays, and nothing odd is said."""
+    before = story.ids()
     story.define(name, story.load("app:1"))
     ran = story.run(code=code)
-    assert story.states()[name] == "running"
+    assert story.ids() == {**before, name: story.ids()[name]}
+    assert story.states() == dict.fromkeys(story.ids(), "running")
     assert f"{name}: created (not there)" in ran.stdout
     quiet_about_itself(ran)
     return ran

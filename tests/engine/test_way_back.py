@@ -205,19 +205,41 @@ def test_local_tag_stays_moved_when_another_container_of_the_image_was_replaced(
     assert story.client.inspect_image(good.reference)["Id"] == newer.id
 
 
-def test_old_one_that_does_not_hear_is_replaced_within_its_stop_timeout(story: Story) -> None:
-    def deaf(version: str) -> Image:
-        return make_web_image(version, stop_signal="SIGTERM")  # no handler: process 1 does not get it
+def deaf(version: str, **more: Any) -> Image:
+    return make_web_image(version, stop_signal="SIGTERM", **more)  # no handler: process 1 does not get it
 
-    good_web(story, deaf, update={"stopTimeout": "1s"})
+
+def patience(story: Story, container_id: str, since: float) -> float:
+    """Return the seconds that the engine gave a container between the signal to end and the kill."""
+    asked = {"container": [container_id], "event": ["kill"]}
+    told = story.client.events(since=int(since), until=int(time.time()) + 1, filters=asked, decode=True)
+    moments = {event["Actor"]["Attributes"]["signal"]: event["timeNano"] / 1e9 for event in told}
+    return float(moments["9"] - moments["15"])
+
+
+def test_old_one_that_does_not_hear_is_replaced_within_its_stop_timeout(story: Story) -> None:
+    since = time.time()
+    before = good_web(story, deaf, update={"stopTimeout": "1s"})
     push_better(story)
 
-    began = time.monotonic()
     story.run()
 
-    assert time.monotonic() - began < 9  # the engine's own patience is 10 s
+    assert patience(story, before.ids["web"], since) < 5  # the engine's own is 10 s
     wait_for_answer("better")
     assert story.states() == {"web": "running"}
+
+
+def test_new_one_that_is_ill_and_does_not_hear_makes_way_within_its_stop_timeout(story: Story) -> None:
+    since = time.time()
+    before = good_web(story, stopTimeout="1s")
+    story.push("web", "bad", deaf, health=health_check("exit 1"))
+
+    story.run(code=1)
+
+    assert patience(story, story.ids()[FAILED], since) < 5  # the engine's own is 10 s
+    assert_serves_again(story, before)
+    push_better(story)
+    assert_mended(story, "better")
 
 
 @pytest.mark.parametrize("bad", ["web", "side"])
