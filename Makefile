@@ -1,7 +1,6 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
 # make test-crash   a kill at every engine call in turn, some minutes long
-# make test-faults  what can go wrong in a run, on the real engine, some minutes long
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
@@ -27,29 +26,28 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-PARTS := part-pure part-boot part-engine-1 part-engine-2
-.PHONY: demo test test-crash test-faults test-vm lint bench clean $(PARTS)
+PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-pure
+.PHONY: demo test test-crash test-vm lint bench clean $(PARTS)
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
-# The parts wait for engines and boots most of their time: side by side, each in a namespace of its own.
-part-pure: TESTS := tests/unit tests/plan tests/examples
+# The parts wait for engines and boots most of their time: side by side, each in a namespace of its own,
+# the longest first.
+FAULTS := $(wildcard tests/engine/test_*faults.py) $(addprefix tests/engine/test_,depends_on.py watch.py)
 part-boot: TESTS := tests/boot
-part-engine-1: TESTS := $(wildcard tests/engine/test_[a-d]*.py)
-part-engine-2: TESTS := $(wildcard tests/engine/test_[e-z]*.py)
-# Many faults, one after the other: more than continuous integration has the time for.
-FAULTS := $(addprefix tests/engine/test_,faults.py cache_faults.py pull_faults.py depends_on.py watch.py)
+part-faults: TESTS := $(FAULTS)
+part-examples: TESTS := tests/examples
+part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-d]*.py))
+part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[e-z]*.py))
+part-pure: TESTS := tests/unit tests/plan
 
 test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
-	$(MAKE) --jobs=4 --output-sync=target $(PARTS)
+	$(MAKE) --jobs=$(words $(PARTS)) --output-sync=target $(PARTS)
 
 $(PARTS):
-	$(PRIVATE) $(PYTEST) -q --durations=10 $(filter-out $(FAULTS),$(TESTS))
-
-test-faults: $(READY) $(HOST_READY)
-	$(PRIVATE) $(PYTEST) -q --durations=10 $(FAULTS)
+	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
 
 test-crash: $(READY) $(HOST_READY)
 	$(PRIVATE) $(PYTEST) -m crash_all tests/engine/test_crash.py

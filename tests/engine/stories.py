@@ -142,6 +142,15 @@ class Story:
         assert self.client.exec_inspect(made)["ExitCode"] == 0, output
         return output.decode()
 
+    def wait_for_page(self, name: str, url: str, text: str) -> None:
+        """Return once a container gets that line from a web server, which may have been started just now."""
+
+        def page() -> str:
+            output: bytes = self.client.exec_start(self.client.exec_create(name, ["wget", "-qO-", url]))
+            return output.decode()
+
+        wait_until(lambda: page() == f"{text}\n", f"{name} gets {text!r} from {url}")
+
     def wait_for_log(self, name: str, text: str) -> None:
         """Return once a container has printed a text."""
         wait_until(lambda: text in self.client.logs(name).decode(), f"{name} prints {text!r}")

@@ -28,8 +28,8 @@ def assert_whole(story: Story, version: str) -> None:
     assert story.inspect("a-net")["HostConfig"]["NetworkMode"] == f"container:{base_id}"
     assert story.inspect("a-volume")["HostConfig"]["VolumesFrom"] == [f"{base_id}:rw"]
     wait_for_answer(version)
-    assert story.do("a-link", "wget", "-qO-", "http://server:8080/") == f"{version}\n"
-    assert story.do("a-net", "wget", "-qO-", "http://127.0.0.1:8080/") == f"{version}\n"
+    story.wait_for_page("a-link", "http://server:8080/", version)
+    story.wait_for_page("a-net", "http://127.0.0.1:8080/", version)
     story.do("base", "touch", f"/shared/from-{version}")
     assert f"from-{version}" in story.do("a-volume", "ls", "/shared")
     assert {story.policy(name) for name in EVERYTHING} == {"always"}
@@ -99,8 +99,8 @@ def test_group_of_which_one_cannot_start_is_all_as_it_was(story: Story) -> None:
     assert {story.states()[name] for name in EVERYTHING} == {"running"}
     assert {story.policy(name) for name in EVERYTHING} == {"always"}
     wait_for_answer("one")
-    assert story.do("a-net", "wget", "-qO-", "http://127.0.0.1:8080/") == "one\n"
-    assert story.do("a-link", "wget", "-qO-", "http://server:8080/") == "one\n"
+    story.wait_for_page("a-net", "http://127.0.0.1:8080/", "one")
+    story.wait_for_page("a-link", "http://server:8080/", "one")
     story.define("a-net", "app:1", network="container:base")
     story.run("apply", "--retry", "base")
     assert_whole(story, "two")

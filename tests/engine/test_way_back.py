@@ -262,7 +262,7 @@ def test_group_goes_back_together(story: Story, bad: str) -> None:
     assert {name: story.ids()[name] for name in before.ids} == before.ids
     running = {name for name, state in story.states().items() if state == "running"}
     assert running == {"web", "side"}
-    assert story.do("side", "wget", "-qO-", "http://127.0.0.1:8080/") == "good\n"
+    story.wait_for_page("side", "http://127.0.0.1:8080/", "good")
     assert (story.policy("web"), story.policy("side")) == ("unless-stopped", "always")
     assert {*story.ids()} - running <= {FAILED, "side.dockerup-failed"}
     assert_rests(story, *story.ids())
@@ -271,7 +271,7 @@ def test_group_goes_back_together(story: Story, bad: str) -> None:
     list_side()
     story.run()
     assert story.states() == {"web": "running", "side": "running"}
-    assert story.do("side", "wget", "-qO-", "http://127.0.0.1:8080/") == "best\n"
+    story.wait_for_page("side", "http://127.0.0.1:8080/", "best")
     story.nothing_to_do()
 
 
