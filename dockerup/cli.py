@@ -200,6 +200,7 @@ def _apply(options: argparse.Namespace) -> int:
     code = _one_run(configuration, options, stop)
     while options.server and not stop.signal:
         stop.asked.wait(configuration.settings.interval)
+        options.retry = []  # the first run alone tries again
         if not stop.signal:
             code = _again(configuration, options, stop)
     return stop.exit_code or code
@@ -209,16 +210,15 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
     """Return the run that was asked for. Raises DockerupError for a name to retry that nobody lists."""
     from dockerup.reconcile import Run
 
-    retry, options.retry = options.retry, []  # with --server the first run alone tries again
+    retry = frozenset(options.retry)
     names = {spec.name for spec in configuration.desired().specs} if retry else set[str]()
-    for name in sorted({*retry} - names):
+    for name in sorted(retry - names):
         what = f"--retry {name}: no container of that name is listed"
         raise DockerupError(f"{what}. {instead(name, names)}")
     listener = _listener(options)
-    # A person who waits at a terminal wants to know now.
-    spread = not sys.stderr.isatty()
-    retried = frozenset(retry)
-    return Run(cache, os.environ, stop=stop.asked, listener=listener, retry=retried, spread=spread)
+    # A person who waits for the end wants to know now.
+    spread = not _a_person_asks(options)
+    return Run(cache, os.environ, stop=stop.asked, listener=listener, retry=retry, spread=spread)
 
 
 def _listener(options: argparse.Namespace) -> Listener:
@@ -280,9 +280,8 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
             if not change.error:
                 print(change)
     lines = report.complaints + ([] if options.quiet else list(report.notes))
-    # Cron mails what is printed: what was said once is not said each minute, but to a person at a terminal.
     fresh = cache.news(lines)
-    for line in lines if sys.stderr.isatty() else fresh:
+    for line in lines if _a_person_asks(options) else fresh:
         print(line, file=sys.stderr)
     return report.exit_code
 
@@ -369,9 +368,15 @@ def _fail(error: DockerupError, options: argparse.Namespace) -> int:
     code = 1 if options.detailed_exitcode else error.exit_code
     if options.json:
         print(json.dumps({"exitCode": code, "error": text}))
-    if options.command != "apply" or sys.stderr.isatty() or _is_news(text, options):
+    old = options.command == "apply" and not _is_news(text, options)
+    if not old or _a_person_asks(options):
         print(text, file=sys.stderr)
     return code
+
+
+def _a_person_asks(options: argparse.Namespace) -> bool:
+    """Tell whether to say again what was said before. Cron, which mails what is printed, hears it once."""
+    return bool(options.retry) or sys.stderr.isatty()
 
 
 def _is_news(text: str, options: argparse.Namespace) -> bool:

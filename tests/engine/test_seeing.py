@@ -219,6 +219,18 @@ def test_what_is_wrong_is_said_when_it_changes_and_not_each_minute(story: Story)
     assert "another" in third.stderr
 
 
+def test_person_who_asks_for_another_try_is_told_what_came_of_it(story: Story) -> None:
+    story.define("app", story.load("app:1"), network="absent")
+    first = story.run(code=1)
+    assert story.run(code=1).stderr == ""
+
+    asked = story.run("apply", "--retry", "app", code=1)
+
+    assert asked.stderr == first.stderr
+    assert "absent" in asked.stderr
+    assert story.run(code=1).stderr == ""
+
+
 def test_host_port_of_another_program_is_named_and_holds_up_no_other_entry(story: Story) -> None:
     web = story.load("web:1", make_web_image("one"))
     story.define("blocked", web, portMappings=published(PORT))
