@@ -80,7 +80,6 @@ def _parser() -> argparse.ArgumentParser:
         cache=DEFAULT_CACHE,
         files=[],
         retry=[],
-        timeout=600,
         name=None,
         since=None,
         **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
@@ -110,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "status":
             command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
-            command.add_argument("--timeout", type=int, metavar="SECONDS", help="how long --wait waits (600)")
+            command.add_argument(
+                "--timeout", type=int, default=600, metavar="SECONDS", help="how long --wait waits (600)"
+            )
         if name == "history":
             command.add_argument("name", nargs="?", metavar="NAME", help="of this container only")
             command.add_argument(
@@ -306,13 +307,15 @@ def _plan_code(report: Report, *, detailed: bool) -> int:
 
 
 def _status(options: argparse.Namespace) -> int:
+    from dockerup.history import last_changes
     from dockerup.reconcile import Run, wait_until_well
     from dockerup.show import as_json, table
     from dockerup.state import Cache
 
-    run = Run(Cache(options.cache), os.environ)
+    run = Run(Cache(options.cache), os.environ, inspect=True)
     report = wait_until_well(_load(options), run, options.timeout if options.wait else 0)
-    print(as_json(report, report.exit_code) if options.json else table(report.rows))
+    last = last_changes(options.cache)
+    print(as_json(report, report.exit_code, last) if options.json else table(report.rows, last))
     for line in report.faults:
         print(line, file=sys.stderr)
     return report.exit_code

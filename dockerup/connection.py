@@ -68,7 +68,7 @@ class Connection:
 
     def detailed(self, observed: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
         """Return the snapshot with the wanted containers inspected."""
-        return self.engine.with_details(observed, wanted)
+        return self.engine.with_details(observed, wanted, self.settings.concurrency)
 
     def ask(self, refs: Collection[ImageRef], missing: Collection[ImageRef], *, keep: bool) -> Checked:
         """Return what the registries say of some references; one that is away says Unknown.

@@ -9,6 +9,7 @@ import base64
 import json
 import re
 from collections.abc import Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -145,14 +146,22 @@ class Engine:
                 names = frozenset(str(raw["Name"]) for raw in self._api.networks())
         return Snapshot(containers, images, names, own_id)
 
-    def with_details(self, snapshot: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
-        """Return the snapshot with the wanted containers inspected, those gone meanwhile left out."""
-        containers = []
-        for one in snapshot.containers:
-            detail = self.detail(one.container_id) if one.container_id in wanted else one.detail
-            if detail is not None or one.container_id not in wanted:
-                containers.append(replace(one, detail=detail))
-        return replace(snapshot, containers=tuple(containers))
+    def with_details(
+        self, snapshot: Snapshot, wanted: frozenset[ContainerId], concurrency: int = 1
+    ) -> Snapshot:
+        """Return the snapshot with the wanted containers inspected, those gone meanwhile left out.
+
+        Up to `concurrency` are inspected at once.
+        """
+        ids = sorted(wanted)
+        with ThreadPoolExecutor(concurrency) as pool:
+            details = dict(zip(ids, pool.map(self.detail, ids)))
+        containers = tuple(
+            replace(one, detail=details.get(one.container_id, one.detail))
+            for one in snapshot.containers
+            if details.get(one.container_id, True) is not None
+        )
+        return replace(snapshot, containers=containers)
 
     def detail(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone. `timeout` is in seconds."""

@@ -160,6 +160,13 @@ def read(directory: str) -> Iterator[Entry]:
     yield from _entries(newer)
 
 
+def last_changes(directory: str) -> dict[str, Entry]:
+    """Return the last entry of each container; none where this user may not read the history."""
+    with suppress(DockerupError):
+        return {entry.container: entry for entry in read(directory)}
+    return {}
+
+
 def _tail(path: str, most: int) -> tuple[int, bytes]:
     """Return the inode number of a file and its last bytes, `most` of them; (0, b"") without one."""
     try:
@@ -231,11 +238,16 @@ def _line(entry: Entry) -> bytes:
 
 
 def as_json(entry: Entry) -> str:
-    """Return an entry as a JSON object in one line: null for what there was not, times in seconds."""
+    """Return an entry as a JSON object in one line."""
+    return json.dumps(as_object(entry), ensure_ascii=False, allow_nan=False)
+
+
+def as_object(entry: Entry) -> dict[str, Any]:
+    """Return what JSON is made of an entry: None for what there was not, times in seconds."""
     found: dict[str, Any] = asdict(_cut(entry))
     for key, value in found.items():
         found[key] = round(value, 3) if isinstance(value, float) else value if value != "" else None
-    return json.dumps(found, ensure_ascii=False, allow_nan=False)
+    return found
 
 
 def table(entries: Sequence[Entry]) -> str:
@@ -250,7 +262,7 @@ def table(entries: Sequence[Entry]) -> str:
 
 def _cells(entry: Entry) -> tuple[str, ...]:
     return (
-        datetime.fromtimestamp(entry.time, timezone.utc).strftime("%Y-%m-%d %H:%M:%S"),
+        utc(entry.time, "%Y-%m-%d %H:%M:%S"),
         entry.container,
         entry.action,
         entry.outcome,
@@ -260,6 +272,11 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         "-" if entry.proof is None else f"{entry.proof:.1f} s",
         "; ".join(filter(None, (entry.reason, entry.error))),
     )
+
+
+def utc(seconds: float, form: str) -> str:
+    """Return a moment, in seconds since the epoch, in a form of `strftime`, in UTC."""
+    return datetime.fromtimestamp(seconds, timezone.utc).strftime(form)
 
 
 def _short_digest(digest: str) -> str:

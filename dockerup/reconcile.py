@@ -13,6 +13,7 @@ from dockerup.changes import changes_of, left_volumes
 from dockerup.clean_up import is_full
 from dockerup.configuration import Configuration
 from dockerup.decide import decide_all, stands_still
+from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.execute import Outcome, Result, execute
 from dockerup.history import append
@@ -23,11 +24,11 @@ from dockerup.images import LocalImages, absent, questions
 from dockerup.listener import Listener
 from dockerup.plan import make_plan
 from dockerup.report import Report
-from dockerup.snapshot import Snapshot
+from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.state import Cache
-from dockerup.status import Row, rows_of
+from dockerup.status import Row, rows_of, shown
 from dockerup.steps import Plan
-from dockerup.transition import transitions
+from dockerup.transition import Transition, transitions
 
 if TYPE_CHECKING:
     from dockerup.connection import Connection
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
 
 LOOK_AGAIN = 1.0  # seconds
 FAULTS = frozenset({Outcome.FAILED, Outcome.UNDO_FAILED})
+_NOT_YET = {
+    "starting": "its health check has not succeeded in time",
+    "proving": "it has not proven itself in time",
+}
 ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; more is another run's work
 
 
@@ -42,15 +47,17 @@ ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; m
 class Run:
     """What one run is given besides the settings.
 
-    `act`: False plans only. `look`: False asks no registry. `stop` set begins nothing new. `listener` is
-    told what goes on. `retry`: the entries to try again now, though they failed or ended. `spread`: the
-    registries may be asked a little later, for the sake of a fleet.
+    `act`: False plans only. `look`: False asks no registry. `inspect`: the engine is asked of each listed
+    container at the end, for a person who wants to know more than the list of containers tells. `stop` set
+    begins nothing new. `listener` is told what goes on. `retry`: the entries to try again now, though they
+    failed or ended. `spread`: the registries may be asked a little later, for the sake of a fleet.
     """
 
     cache: Cache
     environ: Mapping[str, str]
     act: bool = True
     look: bool = True
+    inspect: bool = False
     stop: Event = field(default_factory=Event)
     listener: Listener = field(default_factory=Listener)
     retry: frozenset[str] = frozenset()
@@ -82,6 +89,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
         checked = host.ask(asked if not run.stop.is_set() else (), missing, keep=run.act)
         policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
         policy = replace(work.go(checked.answers, policy), tried=frozenset())
+        if run.inspect:
+            work.inspect(_shown(desired, work.observed, checked.answers, policy))
     clock_zero = time.time() - time.monotonic()
     entries = entries_of(work.results, work.before, work.observed, os.urandom(8).hex(), clock_zero)
     append(run.cache.directory, entries)
@@ -111,6 +120,10 @@ class _Work:
         """Observe the host anew."""
         self.observed = self._host.observe(self._desired)
         self.seen.update((one.container_id, one) for one in self.observed.containers)
+
+    def inspect(self, container_ids: frozenset[ContainerId]) -> None:
+        """Ask the engine for all that it knows of some containers."""
+        self.observed = self._host.detailed(self.observed, container_ids)
 
     def go(self, answers: Mapping[ImageRef, Answer], policy: Policy) -> Policy:
         """Plan and carry out, up to ROUNDS times; returns the policy for what comes after in the run.
@@ -181,9 +194,24 @@ def _with_ages(policy: Policy, desired: Desired, run: Run, answers: Mapping[Imag
 def _rows(
     desired: Desired, observed: Snapshot, answers: Mapping[ImageRef, Answer], policy: Policy
 ) -> tuple[Row, ...]:
+    decisions, opened = _decided(desired, observed, answers, policy)
+    return rows_of(decisions, observed, opened)
+
+
+def _shown(
+    desired: Desired, observed: Snapshot, answers: Mapping[ImageRef, Answer], policy: Policy
+) -> frozenset[ContainerId]:
+    """Return the ids of the containers that the rows tell of."""
+    decisions, _ = _decided(desired, observed, answers, policy)
+    return frozenset(one.container_id for one in map(shown, decisions.values()) if one is not None)
+
+
+def _decided(
+    desired: Desired, observed: Snapshot, answers: Mapping[ImageRef, Answer], policy: Policy
+) -> tuple[dict[str, Decision], dict[str, Transition]]:
     host = Host.of(desired, observed, answers, policy, time.time())
     opened, _ = transitions(host)
-    return rows_of(decide_all(host, opened), observed)
+    return decide_all(host, opened), opened
 
 
 def _only_ways_back() -> Event:
@@ -207,25 +235,29 @@ def wait_until_well(
 ) -> Report:
     """Return a report once all that is listed runs, and is healthy where checked, or when time is up.
 
-    Those that are `given_up` are not waited for.
+    With 0 seconds it is a report of now. Those that are `given_up` are not waited for.
     """
     look = replace(run, act=False, look=False)
+    late = seconds > 0 and not _all_settle(configuration, replace(look, inspect=False), seconds, given_up)
+    report = reconcile(configuration, look)
+    return replace(report, rows=tuple(map(_not_in_time, report.rows))) if late else report
+
+
+def _all_settle(configuration: Configuration, look: Run, seconds: float, given_up: Collection[str]) -> bool:
     deadline = time.monotonic() + seconds
     while True:
-        report = reconcile(configuration, look)
-        if all(_settled(row) or row.name in given_up for row in report.rows) or not seconds:
-            return report
-        if time.monotonic() >= deadline or run.stop.wait(LOOK_AGAIN):
-            return replace(report, rows=tuple(map(_not_in_time, report.rows)))
+        rows = reconcile(configuration, look).rows
+        if all(_settled(row) or row.name in given_up for row in rows):
+            return True
+        if time.monotonic() >= deadline or look.stop.wait(LOOK_AGAIN):
+            return False
 
 
 def _settled(row: Row) -> bool:
     """Tell whether waiting changes nothing: a job that failed is never run again."""
-    return row.state == "failed" or (row.well and row.state != "starting")
+    return row.over or (row.well and row.state not in _NOT_YET)
 
 
 def _not_in_time(row: Row) -> Row:
-    """Return a row that says so when its health check has not answered by the end of a wait."""
-    if row.state != "starting":
-        return row
-    return replace(row, well=False, says="its health check has not succeeded in time")
+    """Return a row that says so when what it is waited for has not come by the end of a wait."""
+    return replace(row, well=False, says=_NOT_YET[row.state]) if row.state in _NOT_YET else row

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dockerup.changes import main_step
+from dockerup.history import Entry, as_object, utc
 from dockerup.problems import Problem
 from dockerup.report import Report
 from dockerup.status import Row
 from dockerup.steps import Keep, Phase, Pull, Step, Tag
+
+_HEADING = (
+    *("NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "RESTARTS", "PORTS", "SOURCE"),
+    "LAST CHANGE (UTC)",
+)
+_PLAIN = {"running", "complete"}  # the states that need no sentence
 
 
 def plan_text(report: Report) -> str:
@@ -40,44 +47,54 @@ def _block_lines(phase: Phase, steps: Sequence[Step]) -> Iterable[str]:
     yield from (f"      {step}" for step in steps if not isinstance(step, Keep))
 
 
-def table(rows: Sequence[Row]) -> str:
-    """Return the rows as a table with a heading, and below it a sentence for each that is not well."""
+def table(rows: Sequence[Row], last: Mapping[str, Entry]) -> str:
+    """Return the rows as a table with a heading, and below it a sentence for each that needs one.
+
+    `last` are the last changes by container.
+    """
     if not rows:
         return "No containers are listed."
-    heading = ("NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE")
-    cells = [
-        tuple(
-            cell or "-"
-            for cell in (
-                row.name,
-                row.state,
-                row.health,
-                row.image,
-                row.digest,
-                row.since,
-                row.ports,
-                row.source,
-            )
-        )
-        for row in rows
-    ]
-    widths = [max(map(len, column)) for column in zip(heading, *cells)]
-    lines = [_padded(line, widths) for line in (heading, *cells)]
-    told = {row.name: row.waits if row.well else row.says for row in rows}
+    cells = [tuple(cell or "-" for cell in _cells(row, last.get(row.name))) for row in rows]
+    widths = [max(map(len, column)) for column in zip(_HEADING, *cells)]
+    lines = [_padded(line, widths) for line in (_HEADING, *cells)]
+    told = {row.name: row.waits if row.well and row.state in _PLAIN else row.says for row in rows}
     lines += [f"{name}: {text}" for name, text in told.items() if text]
     return "\n".join(lines)
+
+
+def _cells(row: Row, last: Entry | None) -> tuple[str, ...]:
+    return (
+        row.name,
+        row.state,
+        row.health,
+        row.image,
+        row.digest,
+        row.since,
+        "" if row.restarts is None else str(row.restarts),
+        row.ports,
+        row.source,
+        "" if last is None else _change(last),
+    )
+
+
+def _change(last: Entry) -> str:
+    outcome = "" if last.outcome == "done" else f", {last.outcome}"
+    return f"{utc(last.time, '%Y-%m-%d %H:%M')} {last.action}{outcome}"
 
 
 def _padded(line: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip()
 
 
-def as_json(report: Report, exit_code: int) -> str:
-    """Return the whole report as one JSON document, with the exit code of the command that gives it."""
+def as_json(report: Report, exit_code: int, last: Mapping[str, Entry] | None = None) -> str:
+    """Return the whole report as one JSON document, with the exit code of the command that gives it.
+
+    `last` are the last changes by container, where somebody looked for them.
+    """
     document: dict[str, Any] = {
         "exitCode": exit_code,
         "whole": report.whole,
-        "containers": [_row_json(row) for row in report.rows],
+        "containers": [_row_json(row, (last or {}).get(row.name)) for row in report.rows],
         "changes": [
             {
                 "subject": one.subject,
@@ -104,7 +121,7 @@ def as_json(report: Report, exit_code: int) -> str:
     return json.dumps(document, indent=2, ensure_ascii=False)
 
 
-def _row_json(row: Row) -> dict[str, Any]:
+def _row_json(row: Row, last: Entry | None) -> dict[str, Any]:
     return {
         "name": row.name,
         "state": row.state,
@@ -114,8 +131,11 @@ def _row_json(row: Row) -> dict[str, Any]:
         "image": row.image,
         "digest": row.digest or None,
         "since": row.since or None,
+        "restarts": row.restarts,
         "ports": row.ports or None,
         "source": row.source,
+        "lastChange": as_object(last) if last is not None else None,
+        "waits": row.waits or None,
     }
 
 

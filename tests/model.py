@@ -192,6 +192,7 @@ class Model:
             state=box.state,
             created=box.created,
             exit_code=box.exit_code,
+            health=box.health,
             labels=box.labels,
             ports=box.published if box.state in {"running", "paused"} else (),
             mounts=box.mounts,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 
 import pytest
@@ -12,6 +13,8 @@ from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import health_check, make_image, make_job_image, make_web_image
 from tests.testbed.proxy import EngineProxy
 
+HEADING = ["NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "RESTARTS", "PORTS", "SOURCE"]
+HEADING += ["LAST CHANGE (UTC)"]
 FIVE_MISTAKES = """\
 containers:
   - name: web
@@ -104,10 +107,11 @@ def test_status_is_a_table_and_says_what_is_not_well(story: Story) -> None:
 
     lines = ran.stdout.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[1:5]}
-    assert lines[0].split() == ["NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "PORTS", "SOURCE"]
+    assert re.split("  +", lines[0]) == HEADING
     assert rows["web"][1:5] == ["running", "-", web.reference, web.digest[7:19]]
     assert f"{PORT}->8080/tcp" in rows["web"]
-    assert rows["web"][-1] == "confdir"
+    assert rows["web"][-4] == "confdir"
+    assert rows["web"][-1] == "created"
     assert rows["sick"][1:3] == ["running", "unhealthy"]
     assert [rows["gone"][1], rows["job"][1]] == ["pending", "failed"]
     assert lines[5:] == [
