@@ -28,6 +28,7 @@ from dockerup.olds import (
 )
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
+from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition
 
@@ -266,8 +267,9 @@ def _running(
         return Decision(
             spec, Cause(Why.UNWELL, "its health check fails"), image, keeper, olds, bound, well=False
         )
-    if keeper.state == "restarting":
-        unwell = Cause(Why.UNWELL, f"it keeps exiting with code {keeper.exit_code}")
+    if keeps_exiting(keeper):
+        # The same words each time, whatever the engine is about to do with it, so that they are told once.
+        unwell = Cause(Why.UNWELL, f"it keeps exiting, and is started again: docker logs {keeper.name}")
         return Decision(spec, unwell, image, keeper, olds, bound, well=False)
     return Decision(spec, cause, image, keeper, olds, bound)
 

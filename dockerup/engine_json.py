@@ -27,6 +27,8 @@ def container_from(raw: Mapping[str, Any]) -> Container:
     # A linked container is listed under its links' names too: "/web/db".
     names = [name[1:] for name in raw.get("Names") or [] if name.count("/") == 1]
     exited = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
+    # go-units' HumanDuration; what is longer than a minute is rounded.
+    up = re.match(r"Up (?:Less than a|(\d+)) seconds?\b", status)
     health = re.search(r"\((?:health: )?(starting|healthy|unhealthy)\)", status)
     return Container(
         container_id=ContainerId(raw["Id"]),
@@ -38,6 +40,7 @@ def container_from(raw: Mapping[str, Any]) -> Container:
         exit_code=int(exited.group(1)) if exited else None,
         health=health.group(1) if health else "",
         status=status,
+        up_seconds=int(up.group(1) or 0) if up else None,
         labels=raw.get("Labels") or {},
         ports=tuple(_port(port) for port in raw.get("Ports") or [] if port.get("PublicPort")),
         mounts=tuple(

@@ -27,6 +27,7 @@ from dockerup.names import Stray, straightened, strays
 from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, Snapshot
+from dockerup.steady import doubtful
 from dockerup.steps import (
     Cause,
     Existing,
@@ -64,6 +65,8 @@ def make_plan(
         _write_names(found, sheet)
         host = Host.of(desired, straightened(observed, found), answers, policy, now)
     opened, wanted = transitions(host)
+    listed = (one for name in host.listed for one in host.families.get(name, ()))
+    wanted |= doubtful(listed, now)
     if wanted:
         return Plan(wanted=wanted)
     decisions = decide_all(host, opened)

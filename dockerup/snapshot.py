@@ -51,8 +51,9 @@ class Container:
 
     `image` is the reference it was made from as far as it still means that image, else the image's id.
     `exit_code` is None while it runs or before it ever did. `health` is "" where nothing checks it, else
-    "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `ports` are the
-    published ones of a running container.
+    "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `up_seconds` is for how
+    long it has run, where that is less than a minute, else None. `ports` are the published ones of a running
+    container.
     """
 
     container_id: ContainerId
@@ -64,6 +65,7 @@ class Container:
     exit_code: int | None = None
     health: str = ""
     status: str = ""
+    up_seconds: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()

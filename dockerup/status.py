@@ -10,6 +10,7 @@ from dockerup.decision import Decision, complete, failed, settled
 from dockerup.images import LocalImages
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
+from dockerup.steady import keeps_exiting
 from dockerup.steps import Why
 from dockerup.transition import Transition
 
@@ -152,7 +153,7 @@ def _after_start(decision: Decision, one: Container, opened: Transition | None) 
     if failed(one, spec):
         return _State("failed", False, says)
     if not decision.well:
-        return _State("failed" if one.state == "restarting" else "running", False, says)
+        return _State("failed" if keeps_exiting(one) else "running", False, says)
     if opened is not None and one is opened.new and spec.update.rollback:
         return _State("proving", True, "it has to prove itself; what ran before stands by until then")
     if one.health == "starting":

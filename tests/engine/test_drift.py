@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Callable
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from tests.engine.stories import PORT, Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_job_image, make_web_image
+from tests.testbed.waiting import wait_until
 
 DRIFTS: dict[str, tuple[Callable[[Story], object], str]] = {
     "stopped": (lambda story: story.client.stop("app"), "app: started (stopped: exit code 137)\n"),
@@ -270,9 +272,41 @@ def test_container_that_keeps_exiting_is_named_and_left_to_the_engine(story: Sto
     story.wait_for_state("app", "restarting")
     before = story.ids()
 
-    ran = story.dockerup.run("status")
+    ran = story.run("status", code=1)
 
     assert story.ids() == before
-    assert "app" in ran.stdout
-    if ran.returncode:
-        assert "it keeps exiting with code 5" in ran.stdout
+    assert "app: runs, but not well: it keeps exiting, and is started again: docker logs app" in ran.stdout
+
+
+def test_container_that_keeps_exiting_is_told_once_however_it_is_met(story: Story) -> None:
+    lives_3_seconds = ["sh", "-c", "sleep 3; exit 5"]
+    story.define("app", story.load("app:1"), command=lives_3_seconds)
+    story.define("other", "app:1")
+    story.run()
+    wait_until(
+        lambda: story.inspect("app")["RestartCount"] >= 4, "the engine makes longer pauses", seconds=60
+    )
+
+    told = []
+    for state in ("running", "restarting") * 3:
+        story.wait_for_state("app", state)
+        told.append(story.run(code=1).stderr)
+
+    assert told[0] == "app: runs, but not well: it keeps exiting, and is started again: docker logs app\n"
+    assert [*filter(None, told[1:])] == []
+    document = json.loads(story.dockerup.run("status", "--json").stdout)
+    assert {row["name"]: row["state"] for row in document["containers"]} == {
+        "app": "failed",
+        "other": "running",
+    }
+
+
+def test_container_that_fell_once_and_runs_is_well_again(story: Story) -> None:
+    falls_once = ["sh", "-c", "test -e /fell || { touch /fell; exit 3; }; exec sleep 1000000"]
+    story.define("app", story.load("app:1"), command=falls_once)
+    story.dockerup.run()
+    wait_until(lambda: story.inspect("app")["RestartCount"] == 1, "the engine starts it again")
+
+    story.run("status", "--wait", "--timeout", "60")
+    story.dockerup.run()
+    story.nothing_to_do()

@@ -20,6 +20,7 @@ observed   the containers that are there:
     replaces     those whose successor it is: {name: [restart policy, whether it ran]}
     attempt, cause, group   what its labels tell of that besides
     restarts, error, health   what an inspection tells: restarts by the engine, why its start failed
+    up           for how many seconds it has run, where that is less than a minute
     volumes      its anonymous volumes: {/path: hex word}
     generation, restart, labels, ports (host ports of a running one), source
 networks   the networks that are there, where it matters
@@ -69,7 +70,7 @@ KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "regist
 KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over"}
 CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
 CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source", "restarts", "error", "health"}
-CONTAINER_KEYS |= {"attempt", "cause", "group", "created"}
+CONTAINER_KEYS |= {"attempt", "cause", "group", "created", "up"}
 NOW = 1_000_000
 SECRET = "hunter2"
 
@@ -147,6 +148,7 @@ def container_of(
         state=one.get("state", "running"),
         created=one.get("created", number),
         exit_code=one.get("exit"),
+        up_seconds=one.get("up"),
         labels={**(labels_of(one, spec) if spec else {}), **one.get("labels", {})},
         ports=tuple(Port(80, port, "tcp", "0.0.0.0") for port in held) if running else (),
         mounts=tuple(Mount(path, long(word)) for path, word in one.get("volumes", {}).items()),

@@ -26,6 +26,7 @@ DECIDING: tuple[str, ...] = (
         "keeper",
         "olds",
         "status",
+        "steady",
         "transition",
         "later",
         "memory",
