@@ -108,12 +108,21 @@ class Connection:
 
     def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
         """Return what waits for containers of the listed entries; their env values show in no message."""
-        env = {spec.name: tuple(spec.definition.get("env", {}).values()) for spec in desired.specs}
+        env = _secrets(desired)
 
         def prove(container_id: ContainerId, step: Prove, stop: Event) -> bool:
             return self.watch.prove(container_id, step, stop, env.get(step.entry, ()))
 
         return prove
+
+    def ends_of(self, names: Collection[str], observed: Snapshot, desired: Desired) -> dict[str, str]:
+        """Return why the containers of some entries, started lately, did not last; "" for one that did."""
+        env = _secrets(desired)
+        return {
+            one.name: self.watch.why_not_well(one.container_id, env.get(one.name, ()))
+            for one in observed.containers
+            if one.name in names
+        }
 
     def puller(self, pulling: Pulling) -> Callable[[ImageRef, Event], bool]:
         """Return what fetches an image, or returns False when it was stopped, and tells `pulling` of it."""
@@ -172,6 +181,11 @@ def disk_of(url: str, root: str) -> Disk | None:
         return None
     used = (now.f_blocks - now.f_bfree) * now.f_frsize
     return Disk(used, used + now.f_bavail * now.f_frsize)
+
+
+def _secrets(desired: Desired) -> dict[str, tuple[str, ...]]:
+    """Return the values of `env`, by entry."""
+    return {spec.name: tuple(spec.definition.get("env", {}).values()) for spec in desired.specs}
 
 
 def share_of(host_id: str, most: int) -> float:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from dockerup.changes import changes_of, left_volumes
 from dockerup.clean_up import is_full
 from dockerup.configuration import Configuration
+from dockerup.culprits import blamed, suspects
 from dockerup.decide import decide_all, stands_still
 from dockerup.decision import Decision
 from dockerup.desired import Desired
@@ -145,8 +146,10 @@ class _Work:
                 stop,
                 self._run.listener.stage,
             )
-            self.results += latest
             self.look()
+            names = suspects(latest, desired.specs)
+            latest = blamed(latest, self._host.ends_of(names, self.observed, desired)) if names else latest
+            self.results += latest
             policy = replace(policy, retry=frozenset())
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
             if failed:

@@ -80,6 +80,20 @@ class Watch:
         with self._feed.news_of(container_id) as mailbox:
             return _Wait(self._engine, container_id, step, hide, mailbox, self._feed, began).run(stop)
 
+    def why_not_well(self, container_id: ContainerId, hide: Collection[str] = ()) -> str:
+        """Return why one that was started lately did not last, then the end of its log; "" where it did.
+
+        No value of `hide` is in it. "" as well where the engine cannot tell.
+        """
+        with suppress(EngineError):
+            detail = self._engine.detail(container_id, LOOK_TIMEOUT)
+            if detail is None:
+                return ""
+            verdict, why = judge(without(detail, hide), Goal.PROVEN, job=detail.restart == "no")
+            if verdict is Verdict.FAILED:
+                return str(NotProvenError(why, self._engine.last_lines(container_id, LOG_LINES, hide)))
+        return ""
+
 
 class _Wait:
     """One wait for one container."""

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
+from typing import Any
+
 import pytest
 
 from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_web_image
+from tests.testbed.proxy import Call, EngineProxy
 from tests.testbed.registry import Pushed
+from tests.testbed.waiting import wait_until
 
+DIES = ["sh", "-c", "echo fatal: no database for $TOKEN; exit 3"]
 EVERYTHING = ("base", "a-link", "a-volume", "a-net")
 
 
@@ -104,6 +111,87 @@ def test_group_of_which_one_cannot_start_is_all_as_it_was(story: Story) -> None:
     story.define("a-net", "app:1", network="container:base")
     story.run("apply", "--retry", "base")
     assert_whole(story, "two")
+
+
+def late_members(story: Story, proxy: EngineProxy) -> dict[str, str]:
+    """Let the engine get a member's start only once the base has ended; returns the environment for that."""
+
+    ended: list[str] = []
+
+    def has_ended() -> bool:
+        ended.extend({story.states().get("base", "")} & {"exited", "restarting"})
+        return bool(ended)
+
+    def hold(call: Call) -> None:
+        earlier = [one for one in proxy.calls[: call.number - 1] if one.path.endswith("/start")]
+        if call.path.endswith("/start") and earlier and not ended:
+            wait_until(has_ended, "the base has ended")
+
+    proxy.before = hold
+    return {"DOCKER_HOST": proxy.url}
+
+
+@pytest.mark.parametrize(
+    ("hold", "restart"),
+    [
+        ({"network": "container:base"}, "always"),
+        ({"network": "container:base"}, "no"),
+        ({"links": {"base": "b"}}, "no"),
+    ],
+    ids=["joined", "joined, once", "linked"],
+)
+def test_one_that_ends_at_once_is_told_with_its_log_where_others_hold_on_to_it(
+    story: Story, proxy: EngineProxy, hold: dict[str, Any], restart: str
+) -> None:
+    image = story.load("app:1")
+    story.define("base", image, command=DIES, env={"TOKEN": "hunter22"}, restart=restart)
+    story.define("member", image, **hold)
+
+    ran = story.run(code=1, env=late_members(story, proxy))
+
+    base, member = ran.stderr.index("base: not started"), ran.stderr.index("member: not started")
+    told = ran.stderr[base:] if base > member else ran.stderr[base:member]
+    why = "exit code 3|it was restarted" if restart == "always" else "exit code 3"
+    end = r"  the end of its log:\n    fatal: no database for \(hidden\)\n"
+    assert re.match(rf"base: not started \(never started\): ({why}).*\n{end}", told), told
+    assert "hunter22" not in ran.stdout + ran.stderr
+    entries = [json.loads(line) for line in story.run("history", "--json").stdout.splitlines()]
+    assert {entry["container"]: entry["outcome"] for entry in entries} == {
+        "base": "failed",
+        "member": "failed",
+    }
+
+
+def test_group_whose_base_ends_at_once_goes_back_and_tells_the_log_of_that(
+    story: Story, proxy: EngineProxy
+) -> None:
+    define_family(story, story.push("web", "one", make_web_image))
+    story.run()
+    before = story.ids()
+    story.push("web", "two", command=DIES)
+
+    ran = story.run(code=1, env=late_members(story, proxy))
+
+    assert re.search(
+        r"^base: not replaced .*(exit code 3|it was restarted).*; what ran before runs again\n"
+        r"  the end of its log:\n    fatal: no database",
+        ran.stderr,
+        re.MULTILINE,
+    ), ran.stderr
+    assert story.serving() == before
+    wait_for_answer("one")
+
+
+def test_container_that_has_run_for_long_is_not_blamed_for_one_that_cannot_start(story: Story) -> None:
+    image = story.load("app:1")
+    story.define("base", image)
+    story.run()
+    story.define("member", image, network="container:base", entrypoint="/no/such/program")
+
+    ran = story.run(code=1)
+
+    assert "member: not started" in ran.stderr
+    assert "base:" not in ran.stderr
 
 
 def test_circle_is_refused_with_its_path_and_nothing_is_lost(story: Story) -> None:
