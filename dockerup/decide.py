@@ -334,7 +334,7 @@ def _short(digest: str) -> str:
 
 
 def _why_start(keeper: Container, olds: tuple[Container, ...]) -> Cause:
-    if olds or (keeper.state == "created" and labels.read_list(keeper.labels, labels.REPLACES)):
+    if olds or (keeper.state == "created" and labels.read_replaced(keeper.labels)):
         return Cause(Why.INTERRUPTED)
     if keeper.state == "created":
         return Cause(Why.NEVER_STARTED)

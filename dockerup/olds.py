@@ -26,7 +26,7 @@ def rivals(family: tuple[Container, ...], keeper: Container | None, host: Host) 
 
 def replaced_by(keeper: Container, host: Host) -> Iterable[Container]:
     """Return the containers that a keeper's label says it takes the place of, if they may go."""
-    ids = labels.read_list(keeper.labels, labels.REPLACES)
+    ids = labels.read_replaced(keeper.labels)
     return (one for one in host.observed.containers if one.container_id in ids and _may_go(one, host))
 
 
