@@ -1,8 +1,9 @@
 """The history: what runs changed on this host, one JSON object a line, in `history.jsonl` of the cache.
 
 A convenience like all of the cache: what cannot be written is lost, and nothing else is. Lines are only ever
-added at the end. A line that a power cut or a full disk tore is passed over by readers, and closed with a
-newline before the next one. A full file becomes `history.jsonl.1`, in place of the one before it.
+added at the end. A line that a power cut tore is passed over by readers, and taken away before the next one
+is written; one that a full disk tore is taken away at once. A full file becomes `history.jsonl.1`, in place
+of the one before it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import math
 import os
 import re
 import stat
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
@@ -25,6 +27,7 @@ from dockerup.problems import DockerupError, InvalidInputError, Origin, Problem
 NAME, OLD_NAME = "history.jsonl", "history.jsonl.1"
 LIMIT_BYTES = 1 << 20  # a file that would grow beyond is moved aside
 _READ_BYTES = 2 * LIMIT_BYTES  # what is larger is none of ours; its end is read
+_TRIES, _PAUSE = 100, 0.01  # seconds between the tries to be the only one who writes
 _TAIL_BYTES = 1 << 16  # where a failure is looked for that was written down already
 _TEXT, _WORD = 400, 255  # characters; together they keep a line far below the 16 KiB that tests ask for
 _YEAR_10000 = 253402300800.0  # seconds since the epoch; `datetime` knows no later time
@@ -96,18 +99,37 @@ def _append(directory: str, lines: list[bytes]) -> None:
     # A directory that is there keeps its mode: `--cache` may name one that others have to enter.
     os.makedirs(directory, mode=0o700, exist_ok=True)
     path = os.path.join(directory, NAME)
-    with _opened(path) as descriptor:
-        full = os.fstat(descriptor).st_size + sum(map(len, lines)) > LIMIT_BYTES
-        if full:
+    with _alone(path) as descriptor:
+        if os.fstat(descriptor).st_size + sum(map(len, lines)) > LIMIT_BYTES:
             _move_aside(descriptor, path)
-    with _opened(path) as descriptor:
-        if _is_torn(descriptor):
-            lines[0] = b"\n" + lines[0]
+    with _alone(path) as descriptor:
+        end = _cut_torn(descriptor)
         for line in lines:
-            # In one call each: another process's lines come before or after it, never between.
             if os.write(descriptor, line) != len(line):
-                return  # the disk is full, and this line is torn
+                os.ftruncate(descriptor, end)  # the disk is full: the line is absent
+                break
+            end += len(line)
         os.fsync(descriptor)
+
+
+@contextmanager
+def _alone(path: str) -> Iterator[int]:
+    """Open a file to add to it while nobody else does. Raises OSError, also when another does for long."""
+    for _ in range(_TRIES):
+        with _opened(path) as descriptor:
+            if _is_taken(descriptor) and os.lstat(path).st_ino == os.fstat(descriptor).st_ino:
+                yield descriptor
+                return
+        time.sleep(_PAUSE)
+    raise BlockingIOError(f"{path} is in use")
+
+
+def _is_taken(descriptor: int) -> bool:
+    """Take the lock of an open file if nobody has it: a run for another engine may have the same cache."""
+    with suppress(BlockingIOError):
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    return False
 
 
 @contextmanager
@@ -126,22 +148,22 @@ def _opened(path: str) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _is_torn(descriptor: int) -> bool:
+def _cut_torn(descriptor: int) -> int:
+    """Take a line away that a crash tore, so that all lines are whole; returns where the next one begins."""
     size = os.fstat(descriptor).st_size
-    return size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+    begin = max(0, size - _TAIL_BYTES)
+    end = begin + os.pread(descriptor, size - begin, begin).rfind(b"\n") + 1
+    if end != size:
+        os.ftruncate(descriptor, end)
+    return end
 
 
 def _move_aside(descriptor: int, path: str) -> None:
-    """Rename a full file, unless a run for another engine with this cache is at it or has done it."""
-    with suppress(BlockingIOError):
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.lstat(path).st_ino != os.fstat(descriptor).st_ino:
-            return
-        try:
-            os.rename(path, os.path.join(os.path.dirname(path), OLD_NAME))
-        except OSError:
-            # Something foreign is in the way of the old lines: rather lose them than all that come.
-            os.ftruncate(descriptor, 0)
+    try:
+        os.rename(path, os.path.join(os.path.dirname(path), OLD_NAME))
+    except OSError:
+        # Something foreign is in the way of the old lines: rather lose them than all that come.
+        os.ftruncate(descriptor, 0)
 
 
 # Reading.

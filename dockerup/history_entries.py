@@ -11,7 +11,7 @@ from dockerup.execute import Outcome, Result
 from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
 from dockerup.snapshot import Container, ContainerId, Snapshot
-from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop
+from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop, Why
 
 _RAN = {Outcome.DONE, Outcome.FAILED, Outcome.UNDONE, Outcome.UNDO_FAILED}
 _WRONG = {Outcome.FAILED, Outcome.UNDO_FAILED}
@@ -105,8 +105,17 @@ class _Subject:
     def _ran_before(self) -> frozenset[ContainerId]:
         return frozenset(one.container_id for one in self._olds() if one.running)
 
+    def _begun(self) -> Container | None:
+        """Return the container that an earlier run made for the place of another; None where none did."""
+        olds = self._olds()
+        ids = {one.container_id for one in olds}
+        begun = [one for one in olds if ids & {*labels.read_replaced(one.labels)}]
+        return max(begun, key=lambda one: one.created, default=None)
+
     def _image_before(self) -> str:
-        old = max(self._olds(), key=lambda one: (one.running, one.created), default=None)
+        begun = self._begun()
+        olds = (one for one in self._olds() if one is not begun)
+        old = max(olds, key=lambda one: (one.running, one.created), default=None)
         return _image_of(old) if old is not None else ""
 
     def _image_after(self) -> str:
@@ -114,6 +123,9 @@ class _Subject:
         created = [part.node.step for part in self.parts if isinstance(part.node.step, Create)]
         if not created:
             gone = all(part.node.phase is Phase.REMOVE for part in self.parts)
+            begun = self._begun()
+            if begun is not None:
+                return _image_of(begun)
             return "" if gone and self._outcome() == "done" else self._image_before()
         digest = dict(created[-1].labels).get(labels.DIGEST, "")
         return digest or _image_of(self._new(created[-1].entry))
@@ -127,9 +139,18 @@ class _Subject:
     def _outcome(self) -> str:
         outcomes = {part.outcome for part in self.parts}
         back = Outcome.UNDONE in outcomes and Outcome.UNDO_FAILED not in outcomes
-        if (back and self._ran_before()) or self._old_runs_again():
+        if (back and self._ran_before()) or self._old_runs_again() or self._went_back():
             return "rolled back"
         return "failed" if outcomes & (_WRONG | {Outcome.UNDONE}) else "done"
+
+    def _went_back(self) -> bool:
+        """Tell whether what an earlier run began was taken back."""
+        return any(
+            isinstance(part.node.step, Start)
+            and part.node.step.cause.why is Why.WAY_BACK
+            and part.outcome is Outcome.DONE
+            for part in self.parts
+        )
 
     def _old_runs_again(self) -> bool:
         """Tell whether the container that was stopped for a new one is the one that was started last."""

@@ -11,7 +11,9 @@ import pytest
 from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_web_image
+from tests.testbed.proxy import Call, EngineProxy, kill_client
 
+KILLED = -9
 CANNOT_START = ("/no/such/program",)
 
 
@@ -46,6 +48,28 @@ def test_update_is_told_with_digests_reason_and_gap(story: Story) -> None:
     assert 0 < second["down"] < took
     assert begin < first["time"] < second["time"] < time.time()
     assert first["run"] != second["run"]
+
+
+@pytest.mark.parametrize(("make", "outcome"), [("good", "done"), ("bad", "rolled back")])
+def test_update_that_was_killed_is_told_with_both_digests_by_the_run_that_ends_it(
+    story: Story, proxy: EngineProxy, make: str, outcome: str
+) -> None:
+    one = story.push("web", "one")
+    story.define("web", one.reference)
+    story.run()
+    two = story.push("web", "two") if make == "good" else story.push("web", "two", command=CANNOT_START)
+
+    def kill(call: Call) -> None:
+        # Once the new one is proven; before it gets the name of what failed.
+        if call.method == "DELETE" or "dockerup-failed" in call.query:
+            kill_client(call)
+
+    proxy.before = kill
+    assert story.dockerup.run(env={"DOCKER_HOST": proxy.url}).returncode == KILLED
+    story.dockerup.run()
+
+    entry = history(story)[-1]
+    assert (entry["before"], entry["after"], entry["outcome"]) == (one.digest, two.digest, outcome)
 
 
 def test_image_that_cannot_start_is_told_as_rolled_back(story: Story) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import re
@@ -59,6 +60,13 @@ def names(cache: Path) -> list[str]:
 
 def named(name: str) -> Entry:
     return replace(WEB, container=name)
+
+
+def assert_whole_lines(cache: Path) -> None:
+    """Look with another program's eyes: each line is JSON."""
+    raw = (cache / NAME).read_bytes()
+    assert raw.endswith(b"\n")
+    assert all(json.loads(line)["container"] for line in raw.splitlines())
 
 
 # Lines.
@@ -131,7 +139,7 @@ def test_foreign_bytes_are_passed_over_and_the_next_line_is_whole(
     put(cache, raw)
     append(str(cache), [WEB])
     assert list(read(str(cache)))[-1:] == [WEB]
-    assert (cache / NAME).read_bytes().startswith(raw)
+    assert (cache / NAME).read_bytes().startswith(raw[: raw.rfind(b"\n") + 1])
 
 
 json_values = st.recursive(
@@ -170,25 +178,52 @@ def test_lines_that_a_parser_chokes_on_are_passed_over(cache: Path, raw: bytes) 
 
 
 @pytest.mark.parametrize("length", range(1, 60, 7))
-def test_torn_line_is_closed_before_the_next(cache: Path, length: int) -> None:
+def test_torn_line_is_absent_once_the_next_is_written(cache: Path, length: int) -> None:
     append(str(cache), [named("first"), named("second")])
     with (cache / NAME).open("rb+") as file:
         file.truncate(file.seek(0, os.SEEK_END) - length)
     append(str(cache), [named("third")])
-    # Without its newline alone, the second line is whole.
-    assert names(cache) == ["first", *["second"] * (length == 1), "third"]
+    assert names(cache) == ["first", "third"]
+    assert_whole_lines(cache)
 
 
-def test_full_disk_tears_a_line_and_the_next_one_is_whole(
-    cache: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_full_disk_leaves_whole_lines(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = os.write
     with monkeypatch.context() as full:
         full.setattr(os, "write", lambda descriptor, raw: write(descriptor, raw[:20]))
         append(str(cache), [named("torn"), named("not begun")])
+    assert (cache / NAME).read_bytes() == b""
     append(str(cache), [WEB])
     assert names(cache) == ["web"]
-    assert (cache / NAME).read_bytes().count(b"\n") == 2
+    assert_whole_lines(cache)
+
+
+def test_two_writers_wait_for_each_other(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append(str(cache), [named("first")])
+    other = os.open(cache / NAME, os.O_RDWR)
+    fcntl.flock(other, fcntl.LOCK_EX)
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 3:
+            os.close(other)
+
+    monkeypatch.setattr("dockerup.history.time.sleep", sleep)
+    append(str(cache), [named("second")])
+    assert (names(cache), len(slept)) == (["first", "second"], 3)
+
+
+def test_writer_that_has_the_file_for_long_costs_lines_and_nothing_else(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    append(str(cache), [named("first")])
+    monkeypatch.setattr("dockerup.history.time.sleep", lambda _seconds: None)
+    with (cache / NAME).open() as other:
+        fcntl.flock(other, fcntl.LOCK_EX)
+        append(str(cache), [named("second")])
+    append(str(cache), [named("third")])
+    assert names(cache) == ["first", "third"]
 
 
 # Failures that go on.

@@ -151,6 +151,23 @@ def test_proof_of_what_another_run_started_has_no_length(ran: Ran) -> None:
     assert ran.entry(host(box("old"), box("older"))).proof is None
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_replacement_that_a_later_run_concludes_has_both_digests(ran: Ran, back: bool) -> None:
+    was, new = box("older"), box("old", digest=NEW)
+    told = labels.write_replaced({was.container_id: labels.Before("always", True)})
+    new = replace(new, labels={**new.labels, labels.REPLACES: told}, state="exited" if back else "running")
+    if back:
+        cause = Cause(Why.WAY_BACK, "exit code 3")
+        ran(Stop("web", old(), None, cause), at=(1, 2))
+        ran(start(old("older"), cause), at=(2, 3))
+    else:
+        ran(prove(old()), at=(3, 9))
+        ran(Remove("web", old("older"), NEWER), at=(9, 10))
+    entry = ran.entry(host(replace(was, state="exited"), new))
+    assert (entry.before, entry.after) == (OLD, NEW)
+    assert entry.outcome == ("done", "rolled back")[back]
+
+
 def test_nobody_waits_where_the_new_one_serves_before_the_old_one_stops(ran: Ran) -> None:
     ran(create(), at=(1, 2))
     ran(start(Created("web")), at=(2, 3))
