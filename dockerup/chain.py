@@ -5,7 +5,7 @@ Each step is written down only while what it brings about is not yet so.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from dockerup import labels
 from dockerup.decision import Decision
@@ -33,6 +33,7 @@ from dockerup.steps import (
 from dockerup.transition import served
 from dockerup.volumes import inherited
 
+_PROOFS = ("HEALTHY", "SUCCESS")  # the conditions that are a proof
 AWAITED = ", awaited"  # ends the names of groups that are a proof for the sake of dependents only
 
 
@@ -48,7 +49,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
         _clear_stale(decision, chain)
     inside = {decision.spec.name for decision in acting}
     for decision in acting:
-        chain.wait_for(number for name, number in _gates(decision, chain) if name not in inside)
+        chain.wait_for(_gates(decision, chain, {*decision.spec.depends_on} - inside))
     for decision in acting:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
@@ -75,7 +76,9 @@ def _start_all(rest: list[Decision], inside: set[str], chain: Chain) -> None:
         if decision.starts:
             _forget(decision, chain)
     for decision in rest:
-        chain.wait_for(number for name, number in _gates(decision, chain) if name in inside)
+        awaited = decision.spec.depends_on if decision.starts else {}
+        _prove([one for one in rest if awaited.get(one.spec.name) in _PROOFS], chain)
+        chain.wait_for(_gates(decision, chain, inside))
         _start(decision, chain)
     _prove(rest, chain)
 
@@ -122,12 +125,15 @@ def _standing(decision: Decision) -> list[Container]:
 
 
 def _has_way_back(decision: Decision) -> bool:
-    """Tell whether any that the new container takes the place of served, or did before an interruption."""
-    before = labels.read_replaced(decision.keeper.labels) if decision.keeper is not None else {}
-    return any(
-        served(one) or (one.container_id in before and before[one.container_id].ran)
-        for one in _standing(decision)
-    )
+    """Tell whether any that the new container takes the place of served, or did before an interruption.
+
+    One that is there already has to have it in its labels: by them the way back is found.
+    """
+    if decision.keeper is None:
+        return any(map(served, _standing(decision)))
+    before = labels.read_replaced(decision.keeper.labels)
+    known = [one for one in _standing(decision) if one.container_id in before]
+    return any(served(one) or before[one.container_id].ran for one in known)
 
 
 def _clear_stale(decision: Decision, chain: Chain) -> None:
@@ -272,14 +278,12 @@ def _take_name(decision: Decision, chain: Chain) -> None:
         chain.add(Rename(name, decision.target, was, name, decision.cause))
 
 
-def _gates(decision: Decision, chain: Chain) -> Iterator[tuple[str, int]]:
-    """Give the steps that an entry's start has to wait for, by the dependency that each is of."""
-    if not decision.starts:
-        return
-    for name, condition in decision.spec.depends_on.items():
-        number = _gate(name, condition, chain)
+def _gates(decision: Decision, chain: Chain, among: Collection[str]) -> Iterator[int]:
+    """Give the steps of those dependencies, all of them planned by now, that an entry's start waits for."""
+    for name, condition in decision.spec.depends_on.items() if decision.starts else ():
+        number = _gate(name, condition, chain) if name in among else None
         if number is not None:
-            yield name, number
+            yield number
 
 
 def _gate(name: str, condition: str, chain: Chain) -> int | None:
@@ -320,12 +324,16 @@ def _proof(decision: Decision, goal: Goal, failed: str, cause: Cause, host: Host
 
 
 def _prove(decisions: Iterable[Decision], chain: Chain) -> None:
-    """Let what takes another's place prove itself before that goes."""
-    due = [one for one in decisions if _has_way_back(one) and one.spec.update.rollback]
+    """Let what takes another's place prove itself before that goes, once."""
+    reached = chain.sheet.reached
+    due = [
+        one
+        for one in decisions
+        if _has_way_back(one) and one.spec.update.rollback and (one.spec.name, _PROOFS[0]) not in reached
+    ]
     steps = [_proof(one, Goal.PROVEN, failed_name(one.spec.name), one.cause, chain.host) for one in due]
     for decision, number in zip(due, chain.together(steps)):
-        for condition in ("HEALTHY", "SUCCESS"):
-            chain.sheet.reached[decision.spec.name, condition] = number
+        reached.update({(decision.spec.name, condition): number for condition in _PROOFS})
 
 
 def _forget(decision: Decision, chain: Chain) -> None:

@@ -69,6 +69,9 @@ def _document(draw: st.DrawFn, name: str, earlier: list[str], ports: list[int]) 
         volumes.append({"from": other})
     elif shape != "plain" and len(ports) > 0:
         one["portMappings"] = [{"containerPort": 80, "hostPort": ports.pop()}]
+    if other and draw(st.booleans()):
+        condition = draw(st.sampled_from(("START", "HEALTHY", "HEALTHY")))
+        one["dependsOn"] = [{"containerName": draw(st.sampled_from(earlier)), "condition": condition}]
     return {**one, "volumes": volumes}
 
 
