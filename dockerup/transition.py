@@ -57,7 +57,9 @@ def _open(name: str, host: Host, by_id: Mapping[str, Container]) -> Transition |
     for one in reversed(by_age):
         before = labels.read_replaced(one.labels)
         found = (by_id[key] for key in before if key in by_id)
-        olds = tuple(old for old in found if not protection(old, host))
+        # One that is listed again meanwhile is that entry's own, and no longer to go.
+        others = host.listed - {name}
+        olds = tuple(old for old in found if not protection(old, host) and entry_of(old) not in others)
         if any(before[old.container_id].ran or served(old) for old in olds):
             transition = Transition(one, olds, next((old for old in olds if entry_of(old) == name), None))
             return transition if _is_open(name, transition) else None
