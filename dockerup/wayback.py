@@ -5,12 +5,15 @@ It is planned from what is there, so that one that was interrupted goes on. It i
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dockerup import labels
 from dockerup.decision import Decision
-from dockerup.host import Host, asides, dependents_first, entry_of
+from dockerup.host import Host, dependents_first, entry_of, managed, protection
 from dockerup.images import told_by_a_registry, wanted_image
 from dockerup.memory import failed_name, memory_of
 from dockerup.sheet import Chain, Sheet, existing, set_restart
+from dockerup.snapshot import ContainerId
 from dockerup.steps import Cause, Remove, Rename, Start, Stop, Tag, Why
 from dockerup.transition import Transition
 
@@ -63,10 +66,27 @@ def _bring_back(group: list[Decision], chain: Chain) -> None:
         name, opened, cause = decision.spec.name, _opened(decision), decision.cause
         was = labels.read_replaced(opened.new.labels)[old.container_id]
         set_restart(name, old, was.restart, cause, chain)
-        if old is opened.last and old.name in asides(name):
+        if old is opened.last and old.name != name and _free_name(name, olds, chain):
             chain.add(Rename(name, existing(old), old.name, name, cause))
         if was.ran and not old.running:
             chain.sheet.started[entry_of(old)] = chain.add(Start(name, existing(old), False, "", cause))
+
+
+def _free_name(name: str, olds: Collection[ContainerId], chain: Chain) -> bool:
+    """Let a container go that somebody gave the name meanwhile; tell whether the name is free then.
+
+    Where it stays, what is brought back serves under the name that it has: better than not at all.
+    """
+    host, other = chain.host, chain.host.by_name.get(name)
+    if other is None or managed(other) or other.container_id in olds:
+        return True
+    if protection(other, host) or host.policy.unmanaged == "keep":
+        return False
+    cause = Cause(Why.UNMANAGED)
+    if other.running:
+        chain.add(Stop(name, existing(other), None, cause))
+    chain.add(Remove(name, existing(other), cause))
+    return True
 
 
 def _tidy(decision: Decision, chain: Chain) -> None:
