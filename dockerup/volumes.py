@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from dockerup import labels
 from dockerup.decision import Decision
@@ -14,8 +15,8 @@ from dockerup.snapshot import Container
 def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> tuple[tuple[str, str], ...]:
     """Return the predecessor's anonymous volumes, by path: without them an update would empty a database.
 
-    Not those that it shares with a container it takes volumes from, nor those at paths that the entry has
-    something else for now, nor those that the old definition asked for and the new one does not.
+    Not those that it shares with a container it takes volumes from, or did, nor those at paths that the entry
+    has something else for now, nor those that the old definition asked for and the new one does not.
     """
     family = [one for one in standing if entry_of(one) == decision.spec.name]
     if not family:
@@ -23,7 +24,7 @@ def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> 
     old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
     shared = {
         mount.volume
-        for name in decision.spec.volumes_from
+        for name in {*decision.spec.volumes_from, *_sharers(old)}
         for one in host.families.get(name, ())
         for mount in one.mounts
     }
@@ -51,10 +52,20 @@ def _own_paths(old: Container, sharers: Iterable[str], host: Host) -> set[str] |
     return _anonymous_paths(old) if gone else None
 
 
+def _sharers(old: Container) -> set[str]:
+    """Return the entries from which a container's own definition took volumes."""
+    return {str(one["from"]) for one in _defined_volumes(old) if "from" in one}
+
+
 def _anonymous_paths(old: Container) -> set[str]:
     """Return the paths at which a container's own definition asked for anonymous volumes."""
+    asked = (one for one in _defined_volumes(old) if "from" not in one and "hostPath" not in one)
+    return {one["containerPath"] for one in asked if "containerPath" in one}
+
+
+def _defined_volumes(old: Container) -> list[dict[str, Any]]:
     try:
         volumes = json.loads(old.labels.get(labels.DEFINITION, "{}"))["definition"].get("volumes", [])
-        return {one["containerPath"] for one in volumes if "from" not in one and "hostPath" not in one}
+        return [one for one in volumes if isinstance(one, dict)]
     except (ValueError, KeyError, TypeError, AttributeError):
-        return set()
+        return []
