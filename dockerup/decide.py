@@ -12,7 +12,7 @@ from dockerup import labels
 from dockerup.decision import Decision, complete, failed, settled
 from dockerup.definition import Difference, differences
 from dockerup.desired import Desired
-from dockerup.host import Host, managed, protection
+from dockerup.host import Host, entry_of, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
@@ -26,7 +26,7 @@ from dockerup.olds import (
     rivals,
     unique,
 )
-from dockerup.snapshot import Container, Snapshot
+from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
@@ -67,12 +67,12 @@ def _decide(
     if opened is None and leans:
         return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
     if opened is not None and spec.name not in blocked:
-        back = _goes_back(spec, opened, keeper)
+        back = _goes_back(spec, opened, keeper, host)
         if back:
             return Decision(
                 spec, Cause(Why.WAY_BACK, back), image, opened.last, held=True, well=False, back=opened
             )
-        keeper = opened.new if opened.new.state != "created" else keeper
+        keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper
     decision = _decide_on(spec, host, made, blocked, (image, family, bound, missing, keeper))
     return replace(decision, forget=_forgotten(decision, host))
 
@@ -89,13 +89,23 @@ def _leans_on(family: tuple[Container, ...], open_ones: Mapping[str, Transition]
     return ""
 
 
-def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None) -> str:
+def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None, host: Host) -> str:
     """Return why an open replacement goes back, "" when it goes on."""
+    last = opened.last
+    stopped = last is not None and not last.running
+    if last is not None and stopped and not _may_start(last, host):
+        return ""  # there is nothing to go back to
     if opened.reason or keeper is opened.new or opened.new.running or settled(opened.new, spec):
         return opened.reason
     # It stands still, and is not what is listed any more: what was proven comes first.
-    stopped = opened.last is not None and not opened.last.running
     return "what is listed changed meanwhile" if stopped else ""
+
+
+def _may_start(one: Container, host: Host) -> bool:
+    """Tell whether what a container holds on to runs, or is listed and so will."""
+    by_id = {other.container_id: other for other in host.observed.containers}
+    held = (by_id.get(ContainerId(i)) for i in labels.read_map(one.labels, labels.BOUND).values())
+    return all(other is not None and (other.running or entry_of(other) in host.listed) for other in held)
 
 
 def _forgotten(decision: Decision, host: Host) -> Container | None:
