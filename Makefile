@@ -1,6 +1,7 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
-# make test-crash   a kill at every engine call in turn, some minutes long
+# make test-crash   a kill at every engine call in turn, and 200 random schedules: half an hour
+# make soak   random schedules for SOAK=600 seconds       make schedules SEEDS=17,18   those of these seeds
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
@@ -27,7 +28,8 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-pure
-.PHONY: demo test test-crash test-vm lint bench clean $(PARTS)
+.PHONY: demo test test-crash test-vm schedules soak lint bench clean $(PARTS)
+.PHONY: crash-calls crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
@@ -49,8 +51,22 @@ test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
 $(PARTS):
 	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
 
+# The schedules in two halves, each on an engine of its own.
 test-crash: $(READY) $(HOST_READY)
-	$(PRIVATE) $(PYTEST) -m crash_all tests/engine/test_crash.py
+	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2
+
+crash-calls:
+	$(PRIVATE) $(PYTEST) -q -m crash_all tests/engine/test_crash.py
+
+SCHEDULES := tests/engine/test_schedules.py
+crash-schedules-1 crash-schedules-2:
+	$(PRIVATE) env SCHEDULES=100 $(PYTEST) -q -m schedules_all --durations=10 $(SCHEDULES)
+
+schedules: $(READY) $(HOST_READY)
+	$(PRIVATE) env SEEDS=$(SEEDS) SHRINK=$(SHRINK) $(PYTEST) -q -m schedules_all $(SCHEDULES)
+
+soak: $(READY) $(HOST_READY)
+	$(PRIVATE) env SOAK=$(SOAK) SHRINK=$(SHRINK) $(PYTEST) -q -s -m soak $(SCHEDULES)
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
 test-vm: $(READY) $(HOST_READY)
