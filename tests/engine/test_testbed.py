@@ -235,6 +235,17 @@ def test_proxy_hook_before_a_call_keeps_it_from_the_engine(
     assert client.containers(all=True) == []
 
 
+def test_proxy_hook_after_a_call_drops_the_connection_at_once(proxy: EngineProxy) -> None:
+    def cut(_call: Call) -> None:
+        raise CutError
+
+    proxy.after = at_call(1, cut)
+    through_proxy = docker.APIClient(base_url=proxy.url, version="1.41", timeout=10)
+    with pytest.raises(OSError, match="Connection aborted"):  # and not: it timed out
+        through_proxy.ping()
+    through_proxy.close()
+
+
 def test_proxy_hook_answers_in_the_place_of_the_engine(proxy: EngineProxy) -> None:
     def refuse(_call: Call) -> None:
         raise RefusalError(503, 'no "space"')

@@ -156,6 +156,9 @@ class EngineProxy:
         finally:
             with self._lock:
                 self._open.discard(connection)
+            # A thread that still looks at it holds a closed connection open.
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
     def _pass_one_call(
