@@ -55,6 +55,8 @@ def converge(containers: object, block: object, instance_id: str, log: Logger, s
             _say(log, str(change))
         for note in report.notes:
             log.info("%s", note)
+        if report.lost:
+            _raise_for(report)  # the rest is another run's work: it would be waited for in vain
         failed = tuple(change for change in report.changes if change.error)
         with stage("verify"):
             seen = wait_until_well(

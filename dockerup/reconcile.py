@@ -68,41 +68,51 @@ class Run:
 def reconcile(configuration: Configuration, run: Run) -> Report:
     """Make the host run what the configuration lists, and return what was found and done.
 
-    Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used.
+    Raises NoSourceError where nothing says what should run, EngineError where the engine cannot be used. Once
+    something was done, an engine that goes is part of the report.
     """
     settings, desired = configuration.settings, configuration.desired()
     if not (run.act or run.look):
         settings = replace(settings, prune="none")  # who only looks at containers need not know of images
     from dockerup.connection import connect  # the SDK: only once there is something to converge
+    from dockerup.engine import EngineError
 
-    with connect(settings, run.cache, run.environ) as host:
-        work = _Work(desired, host, run, settings.concurrency)
-        local = LocalImages.of(work.before.images)
-        asked = questions(desired.specs, local, pull=settings.pull and run.look)
-        policy = _policy(settings, run, work.before)
-        if run.act and asked and stands_still(desired, work.observed):
-            # What needs no registry does not wait for one.
-            policy = work.go({}, replace(policy, unasked=asked))
-        missing = absent(asked, local)
-        if run.spread and settings.splay and asked and not missing:
-            run.stop.wait(host.splay())
-            work.look()
-        checked = host.ask(asked if not run.stop.is_set() else (), missing, keep=run.act)
-        policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
-        policy = replace(work.go(checked.answers, policy), tried=frozenset())
-        if run.inspect:
-            work.inspect(_shown(desired, work.observed, checked.answers, policy))
+    notes, lost = [*desired.notes], ""
+    work: _Work | None = None
+    try:
+        with connect(settings, run.cache, run.environ) as host:
+            work = _Work(desired, host, run, settings.concurrency)
+            local = LocalImages.of(work.before.images)
+            asked = questions(desired.specs, local, pull=settings.pull and run.look)
+            policy = _policy(settings, run, work.before)
+            if run.act and asked and stands_still(desired, work.observed):
+                # What needs no registry does not wait for one.
+                policy = work.go({}, replace(policy, unasked=asked))
+            missing = absent(asked, local)
+            if run.spread and settings.splay and asked and not missing:
+                run.stop.wait(host.splay())
+                work.look()
+            checked = host.ask(asked if not run.stop.is_set() else (), missing, keep=run.act)
+            notes += [*checked.notes, *_unknown(checked.answers)]
+            policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
+            policy = replace(work.go(checked.answers, policy), tried=frozenset())
+            if run.inspect:
+                work.inspect(_shown(desired, work.observed, checked.answers, policy))
+    except EngineError as error:
+        if work is None or not work.results:
+            raise
+        lost = str(error)  # what was done is told all the same; what came of it nobody has seen
     clock_zero = time.time() - time.monotonic()
     entries = entries_of(work.results, work.before, work.observed, os.urandom(8).hex(), clock_zero)
     append(run.cache.directory, entries)
-    notes = [*desired.notes, *checked.notes, *_unknown(checked.answers), *work.notes, *host.logins.notes]
     return Report(
-        plan=work.plan,
-        rows=_rows(desired, work.observed, checked.answers, policy),
+        plan=Plan() if lost else work.plan,
+        rows=() if lost else _rows(desired, work.observed, checked.answers, policy),
         changes=changes_of(work.results, left_volumes(work.seen.values(), work.observed)),
         problems=desired.problems,
-        notes=tuple(dict.fromkeys(notes)),
+        notes=tuple(dict.fromkeys([*notes, *work.notes, *host.logins.notes])),
         whole=desired.complete,
+        lost=lost,
     )
 
 
@@ -146,10 +156,12 @@ class _Work:
                 stop,
                 self._run.listener.stage,
             )
+            self.results += latest  # before the next call to the engine, which may be gone by now
             self.look()
             names = suspects(latest, desired.specs)
-            latest = blamed(latest, self._host.ends_of(names, self.observed, desired)) if names else latest
-            self.results += latest
+            if names:
+                latest = blamed(latest, self._host.ends_of(names, self.observed, desired))
+                self.results[-len(latest) :] = latest
             policy = replace(policy, retry=frozenset())
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
             if failed:

@@ -14,7 +14,11 @@ CONVERGED, NOT_AS_LISTED, BAD_INPUT = 0, 1, 2
 
 @dataclass(frozen=True)
 class Report:
-    """A whole run. `plan` is what was left to do at its end, or with a dry run all there is to do."""
+    """A whole run. `plan` is what was left to do at its end, or with a dry run all there is to do.
+
+    `lost`: why nobody could look at the host once `changes` were made, "" where that was possible. Plan and
+    rows are empty then.
+    """
 
     plan: Plan
     rows: tuple[Row, ...]
@@ -22,6 +26,7 @@ class Report:
     problems: tuple[Problem, ...] = ()
     notes: tuple[str, ...] = ()
     whole: bool = True
+    lost: str = ""
 
     @property
     def exit_code(self) -> int:
@@ -29,6 +34,7 @@ class Report:
         if self.problems or not self.whole:
             return BAD_INPUT
         wrong = any(change.error for change in self.changes) or not all(row.well for row in self.rows)
+        wrong = wrong or bool(self.lost)
         return NOT_AS_LISTED if wrong else CONVERGED
 
     @property
@@ -43,4 +49,4 @@ class Report:
         lines = self.faults + [str(change) for change in self.changes if change.error]
         told = {change.subject for change in self.changes if change.error}
         lines += [f"{row.name}: {row.says}" for row in self.rows if not row.well and row.name not in told]
-        return lines
+        return lines + ([f"dockerup: {self.lost}"] if self.lost else [])

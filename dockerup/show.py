@@ -93,6 +93,7 @@ def as_json(report: Report, exit_code: int, last: Mapping[str, Entry] | None = N
     """
     document: dict[str, Any] = {
         "exitCode": exit_code,
+        "error": report.lost or None,
         "whole": report.whole,
         "containers": [_row_json(row, (last or {}).get(row.name)) for row in report.rows],
         "changes": [

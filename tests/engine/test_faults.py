@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import signal
 import time
-from pathlib import Path
 from typing import Callable
 
 import pytest
 
+from tests.engine.interruptions import end_machine
 from tests.engine.stories import Story, answer, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.engine.survival import (
@@ -20,7 +19,7 @@ from tests.engine.survival import (
     pushed_one_serves,
 )
 from tests.testbed.images import make_web_image
-from tests.testbed.proxy import Call, EngineProxy, Hook, kill_client
+from tests.testbed.proxy import Call, EngineProxy, Hook
 from tests.testbed.waiting import wait_until
 
 SIGTERMED = 143
@@ -47,25 +46,6 @@ def once(pattern: str, act: Callable[[Call], object]) -> Hook:
             act(call)
 
     return hook
-
-
-def end_machine(story: Story, call: Call) -> None:
-    """End everything at once, as a power cut does: the engine, its containers and dockerup."""
-    running = [
-        story.inspect(one)["State"]["Pid"] for one, state in story.states().items() if state == "running"
-    ]
-    story.engine.kill()
-    shims = [int(one.parent.name) for one in Path("/proc").glob("[0-9]*/cmdline") if is_shim(one)]
-    for pid in [*shims, *running]:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    kill_client(call)
-
-
-def is_shim(cmdline: Path) -> bool:
-    with contextlib.suppress(OSError):
-        return b"containerd-shim" in cmdline.read_bytes().partition(b"\0")[0]
-    return False
 
 
 def restart_engine(story: Story, _call: Call) -> None:

@@ -1,0 +1,196 @@
+"""What can come over a run in the middle of a call, as data, and what has to hold when it is over.
+
+The call is one that the engine has not seen yet, or one that it has done and that nobody has heard of yet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import signal
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Callable
+from urllib.parse import parse_qs
+
+from tests.engine.scenes import Scene
+from tests.engine.stories import Ran, Story
+from tests.testbed.namespace import RUN
+from tests.testbed.proxy import Call, CutError, EngineProxy, kill_client
+from tests.testbed.waiting import wait_until
+
+BOUND = 60.0  # seconds in which a run ends that was interrupted
+PROOF = 15  # seconds: a wait for an engine that is gone is a proof's, and ends with that
+LOST_ENGINE = "it ended while it was asked. Was docker restarted? The next run goes on"
+
+# A call that changes a container, or fetches or removes an image. A tag alone changes nothing.
+CHANGING = re.compile(
+    r"POST /containers/(?P<made>create)|POST /containers/(?P<changed>[0-9a-f]+)/(update|stop|rename|start)"
+    r"|DELETE /containers/(?P<removed>.+)|POST /images/(?P<fetched>create)|DELETE /images/(?P<image>.+)"
+)
+
+
+@dataclass(frozen=True)
+class Interrupted:
+    """A run that was interrupted: what it printed, at which of its calls it was, and all that it made."""
+
+    ran: Ran
+    at: Call
+    calls: tuple[Call, ...]
+
+
+@dataclass(frozen=True)
+class Interruption:
+    """`strike` is what happens at the call, `code` how the run then ends. `holds` looks at what it left
+    behind, before `afterwards` brings the machine to where the next run begins. `settings` are
+    dockerup's for both."""
+
+    strike: Callable[[Story, Call], None]
+    code: int
+    holds: Callable[[Story, Scene, Interrupted], object]
+    afterwards: Callable[[Story], object]
+    settings: dict[str, object] = field(default_factory=dict)
+
+
+def interrupt(
+    story: Story, proxy: EngineProxy, moment: str, at: Callable[[Call], object], interruption: Interruption
+) -> Interrupted | None:
+    """Run `dockerup`, and interrupt it `before` or `after` the engine has the first call that is `at`.
+
+    Returns None when the run made no such call.
+    """
+    struck: list[Call] = []
+
+    def hook(call: Call) -> None:
+        if not struck and at(call):
+            struck.append(call)
+            interruption.strike(story, call)
+
+    proxy.forget()
+    setattr(proxy, moment, hook)
+    ran = story.dockerup.run(env={"DOCKER_HOST": proxy.url}, timeout=BOUND)
+    proxy.before = proxy.after = lambda _call: None
+    if not struck:
+        return None
+    assert ran.returncode == interruption.code, f"exit code {ran.returncode}\n{ran.stdout}\n{ran.stderr}"
+    return Interrupted(ran, struck[0], tuple(proxy.calls))
+
+
+# The run is killed.
+
+
+def kill_run(_story: Story, call: Call) -> None:
+    kill_client(call)
+
+
+def nothing(*_arguments: object) -> None:
+    """Nothing has to hold, or is to do."""
+
+
+# The run is asked to end.
+
+
+def ask_to_end(_story: Story, call: Call) -> None:
+    """Send SIGTERM, and let the call go on once that was heard: the main thread woke, and rests again."""
+    rests = _rests(call.client_pid)
+    os.kill(call.client_pid, signal.SIGTERM)
+    wait_until(lambda: _rests(call.client_pid) != rests, "the signal is heard")
+
+
+def _rests(pid: int) -> str:
+    """Return how often the main thread of a process has gone to rest, as proc(5) counts it."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    return status.partition("\nvoluntary_ctxt_switches:")[2].partition("\n")[0]
+
+
+def ended_cleanly(story: Story, scene: Scene, run: Interrupted) -> None:
+    """Look that nothing is half done but proofs, that no change was begun, and that what served does."""
+    assert run.ran.stderr == ""
+    states = story.states()
+    assert "created" not in states.values(), states
+    assert not [name for name in states if name.endswith(".dockerup-new")], states
+    for name in scene.served:
+        on_its_proof = f"{name}.dockerup-old" in states
+        assert name in states if on_its_proof else states.get(name) == "running", states
+    names = {container_id: name for name, container_id in story.ids().items()}
+    begun = changed(run.calls[: run.at.number], scene, names)
+    later = changed(run.calls[run.at.number :], scene, names)
+    assert later <= begun, (run.at, run.calls)
+
+
+def changed(calls: Iterable[Call], scene: Scene, names: dict[str, str]) -> set[str]:
+    """Return what calls change: containers by name or id, all of them as one where they change together."""
+    found = set()
+    for call in calls:
+        match = CHANGING.fullmatch(str(call))
+        if match and match["fetched"]:
+            found.add("an image is fetched")
+        elif match and match["image"]:
+            found.add(f"image {match['image']}")
+        elif match and scene.one_change:
+            found.add("the change")
+        elif match and match["made"]:
+            found.add(parse_qs(call.query)["name"][0])
+        elif match:
+            container_id = match["changed"] or match["removed"]
+            found.add(names.get(container_id, container_id))
+    return found
+
+
+# The engine dies, the run lives on.
+
+
+def kill_engine(story: Story, _call: Call) -> None:
+    story.engine.kill()
+    raise CutError
+
+
+def said_that_the_engine_is_gone(_story: Story, _scene: Scene, run: Interrupted) -> None:
+    assert LOST_ENGINE in run.ran.stderr
+    assert "Traceback" not in run.ran.stderr
+
+
+def start_engine(story: Story) -> None:
+    story.engine.start()
+
+
+# The machine dies, and boots again.
+
+
+def end_machine(story: Story, call: Call) -> None:
+    """End everything at once, as a power cut does: the engine, its containers and dockerup."""
+    running = [
+        story.inspect(one)["State"]["Pid"] for one, state in story.states().items() if state == "running"
+    ]
+    story.engine.kill()
+    shims = [int(one.parent.name) for one in Path("/proc").glob("[0-9]*/cmdline") if _is_shim(one)]
+    for pid in [*shims, *running]:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    kill_client(call)
+
+
+def _is_shim(cmdline: Path) -> bool:
+    with contextlib.suppress(OSError):
+        return b"containerd-shim" in cmdline.read_bytes().partition(b"\0")[0]
+    return False
+
+
+def boot(story: Story) -> None:
+    """Start the engine on a machine whose /run is empty."""
+    shutil.rmtree(RUN / "dockerup", ignore_errors=True)
+    story.engine.start()
+
+
+INTERRUPTIONS = {
+    "SIGKILL": Interruption(kill_run, -signal.SIGKILL, nothing, nothing),
+    # One step at a time: what is begun beside the call that is interrupted would be no new change.
+    "SIGTERM": Interruption(ask_to_end, 128 + signal.SIGTERM, ended_cleanly, nothing, {"concurrency": 1}),
+    "engine": Interruption(
+        kill_engine, 1, said_that_the_engine_is_gone, start_engine, {"health_timeout": PROOF}
+    ),
+    "machine": Interruption(end_machine, -signal.SIGKILL, nothing, boot),
+}
