@@ -187,13 +187,14 @@ class _Execution:
     def _may_wait(self, node: Node) -> bool:
         """Tell whether a step can be left to the next run: none of a group that is half way through can.
 
-        Nor can what follows its end: a signal that is not sent now is never sent.
+        Nor can what follows its end: a signal that is not sent now is never sent. What concerns images only
+        can, at any moment.
         """
         if node.phase is Phase.CONVERGE and isinstance(node.step, (Signal, Remove)):
             return False
         if node.group in self._plan.urgent:
             return False
-        return node.group not in self._plan.undoable or not self._done_in(node.group)
+        return isinstance(node.step, (Pull, Tag, RemoveImage)) or not self._done_in(node.group)
 
     def _done_in(self, group: str) -> list[Result]:
         return [

@@ -110,7 +110,8 @@ class Model:
         self.clock = 1_000_000
         self.calls: list[tuple[str, str]] = []
         self.made: dict[str, ContainerId] = {}
-        self.fail_at = self.kill_at = 0
+        self.fail_at = self.kill_at = self.ask_at = 0
+        self.asked = threading.Event()  # the run is asked to end, from the call with the number `ask_at` on
         self._dead = False
         self._count = 0
         self._lock = threading.RLock()
@@ -136,6 +137,8 @@ class Model:
                 self._dead = True
                 raise Killed(f"{verb} {subject}")
             self.calls.append((verb, subject))
+            if len(self.calls) == self.ask_at:
+                self.asked.set()
             if len(self.calls) == self.fail_at:
                 raise ModelError(500, f"{verb} {subject}: fails as it was told to")
             self.clock += 1
@@ -159,8 +162,10 @@ class Model:
         again = 1 if box.state == "restarting" else 0
         return Detail(box.restart, box.state, box.exit_code or 0, again, box.error)
 
-    def prove(self, container_id: ContainerId, step: Prove, _stop: threading.Event) -> bool:
+    def prove(self, container_id: ContainerId, step: Prove, stop: threading.Event) -> bool:
         """Wait for a container as dockerup.watch does; here all that happens has happened already."""
+        if stop.is_set():
+            return False
         with self._call("prove", container_id):
             box, detail = self._known(container_id), self.detail(container_id)
             assert detail is not None

@@ -23,11 +23,13 @@ from dockerup.steps import (
     Created,
     Existing,
     Keep,
+    Node,
     Plan,
     Prove,
     Pull,
     RemoveImage,
     Signal,
+    Start,
     Step,
     Tag,
     Why,
@@ -303,6 +305,28 @@ def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
             note(f"killed at {call}, then\n{found}\n{plan}\n{results}")
             raise
         assert case.model.volumes <= killed.model.volumes
+
+
+@fewer
+@given(cases())
+def test_run_that_is_asked_to_end_leaves_no_new_container_unstarted(case: Case) -> None:
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        asked = case.fresh()
+        asked.model.ask_at = call
+        plan = asked.plan()
+        carry_out(plan, asked.model, stop=asked.model.asked)
+        waits = {node.step.entry for node in plan.nodes if isinstance(node.step, Start) and gated(node, plan)}
+        new = [asked.model.boxes[one] for one in asked.model.made.values() if one in asked.model.boxes]
+        left = [box for box in new if box.state == "created" and box.labels[labels.NAME] not in waits]
+        assert left == [], f"asked at {asked.model.calls[call - 1]}:\n{plan}\n{asked.model}"
+
+
+def gated(node: Node, plan: Plan) -> bool:
+    """Tell whether a step waits for a proof, which a run that is asked to end leaves to the next."""
+    before = [other for other in plan.nodes if other.number in node.after]
+    return any(isinstance(other.step, Prove) or gated(other, plan) for other in before)
 
 
 @fewer
