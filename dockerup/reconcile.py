@@ -253,19 +253,27 @@ def wait_until_well(
     With 0 seconds it is a report of now. Those that are `given_up` are not waited for.
     """
     look = replace(run, act=False, look=False)
-    late = seconds > 0 and not _all_settle(configuration, replace(look, inspect=False), seconds, given_up)
-    report = reconcile(configuration, look)
-    return replace(report, rows=tuple(map(_not_in_time, report.rows))) if late else report
-
-
-def _all_settle(configuration: Configuration, look: Run, seconds: float, given_up: Collection[str]) -> bool:
     deadline = time.monotonic() + seconds
     while True:
-        rows = reconcile(configuration, look).rows
-        if all(_settled(row) or row.name in given_up for row in rows):
-            return True
+        late = seconds > 0 and not _all_settle(
+            configuration, replace(look, inspect=False), deadline, given_up
+        )
+        report = reconcile(configuration, look)
+        # Who looks more closely may see that one of them fell a moment ago.
+        if late or seconds <= 0 or _no_more_to_come(report, given_up):
+            return replace(report, rows=tuple(map(_not_in_time, report.rows))) if late else report
+        look.stop.wait(LOOK_AGAIN)
+
+
+def _all_settle(configuration: Configuration, look: Run, deadline: float, given_up: Collection[str]) -> bool:
+    while not _no_more_to_come(reconcile(configuration, look), given_up):
         if time.monotonic() >= deadline or look.stop.wait(LOOK_AGAIN):
             return False
+    return True
+
+
+def _no_more_to_come(report: Report, given_up: Collection[str]) -> bool:
+    return all(_settled(row) or row.name in given_up for row in report.rows)
 
 
 def _settled(row: Row) -> bool:
