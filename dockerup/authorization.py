@@ -123,7 +123,8 @@ class Authorizer:
 
     def _new_token(self, challenge: Challenge, ref: ImageRef, base: str) -> Token:
         if not may_name_realm(base, challenge.realm):
-            raise NoAnswerError(f"{self.name} wants logins sent without TLS, which is refused", for_all=True)
+            what = "wants logins sent to what is no https address, which is refused"
+            raise NoAnswerError(f"{self.name} {what}", for_all=True)
         login = self.login()
         where = urlsplit(challenge.realm).netloc
         with contextlib.closing(self._ask_realm(challenge, login, ref)) as response:
@@ -196,7 +197,10 @@ def may_name_realm(base: str, realm: str) -> bool:
     In clear only where the registry itself speaks so, which the engine has to be told of, and then only to
     that very host or to this machine.
     """
-    scheme, host, _port = origin(realm)
+    try:
+        scheme, host, _port = origin(realm)
+    except ValueError:
+        return False
     if scheme == "https":
         return bool(host)
     own_scheme, own_host, _own_port = origin(base)

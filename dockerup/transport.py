@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MOST_REDIRECTS = 5
 
+# Of "https://a\\@b/" urllib.parse takes b for the host, as browsers do not, and urllib3 connects to a.
+_AUTHORITY = re.compile(r"[A-Za-z0-9._:\[\]-]*")
 _REDIRECTS = {301, 302, 303, 307, 308}
 # Where the engine finds the authorities that it trusts: Go's crypto/x509/root_linux.go.
 _TRUSTED_ROOTS = (
@@ -108,8 +110,8 @@ class Transport:
             if response.status_code not in _REDIRECTS or "Location" not in response.headers:
                 return response
             response.close()
-            target = urljoin(url, response.headers["Location"])
-            if not _may_redirect(url, target):
+            target = _target(url, response.headers["Location"])
+            if not target:
                 raise NoAnswerError(f"{self._domain} redirects to what is no https address")
             if origin(target) != origin(url):
                 authorization = None
@@ -185,7 +187,7 @@ class Transport:
         """Return what went wrong in our own words: the error's may hold a proxy's password."""
         import urllib3
 
-        host = urlsplit(url).netloc.rpartition("@")[2]
+        host = urlsplit(url).netloc
         where = self._domain if host in self._own else f"{host} (for {self._domain})"
         causes = list(_causes(error))
         if _has(causes, urllib3.exceptions.ReadTimeoutError):
@@ -204,8 +206,13 @@ def is_loopback(host: str) -> bool:
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL: what a credential is for. Raises ValueError for no URL."""
+    """Return scheme, host and port of a URL: what a credential is for.
+
+    Raises ValueError for what is no URL, or is one to this host here and to another for who connects.
+    """
     parts = urlsplit(url)
+    if not _AUTHORITY.fullmatch(parts.netloc):
+        raise ValueError("the host of a URL stands alone before its path")
     return (
         parts.scheme,
         (parts.hostname or "").lower(),
@@ -218,9 +225,15 @@ def _trusted_roots() -> str | bool:
     return next((file for file in files if file and os.path.isfile(file)), True)
 
 
-def _may_redirect(url: str, target: str) -> bool:
-    scheme, host, _port = origin(target)
-    return bool(host) and scheme in ({"https"} if origin(url)[0] == "https" else {"http", "https"})
+def _target(url: str, location: str) -> str:
+    """Return where an answer of `url` leads, "" for where no redirect may lead."""
+    try:
+        target = urljoin(url, location)
+        scheme, host, _port = origin(target)
+    except ValueError:
+        return ""
+    may = bool(host) and scheme in ({"https"} if origin(url)[0] == "https" else {"http", "https"})
+    return target if may else ""
 
 
 def busy(name: str, response: requests.Response, now: float) -> NoAnswerError:

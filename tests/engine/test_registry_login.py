@@ -47,6 +47,21 @@ def test_no_credential_follows_a_redirect_to_another_host() -> None:
     assert other.authorizations == [None]
 
 
+# urllib.parse takes what stands behind the "@" for the host, and urllib3 what stands before the backslash.
+TWO_HOSTS = "http://{other}\\@{own}/x"
+
+
+def test_no_credential_follows_a_redirect_to_a_host_that_looks_like_the_registry() -> None:
+    def answer(request: Request) -> Reply:
+        target = TWO_HOSTS.format(other=other.host, own=site.host)
+        return wants_basic(Reply(307, {"Location": target}))(request)
+
+    with Site(DIGEST) as other, Site(answer) as site:
+        told = reason(site.ref(), login_for=lambda _domain: LOGIN)
+    assert told == f"{site.host} redirects to what is no https address"
+    assert other.requests == []
+
+
 def test_a_redirect_within_the_registry_keeps_the_credential() -> None:
     def answer(request: Request) -> Reply:
         return (
@@ -171,7 +186,17 @@ def test_a_user_who_may_not_pull_one_image_may_pull_the_others() -> None:
 
 def test_a_registry_with_tls_cannot_have_logins_sent_in_clear(certificate: Path) -> None:
     with Site(token_service(LOGIN)) as tokens, Site(wants_token(f"{tokens.url}/token"), certificate) as site:
-        assert "without TLS" in reason(site.ref(), login_for=lambda _domain: LOGIN)
+        assert "no https address" in reason(site.ref(), login_for=lambda _domain: LOGIN)
+    assert tokens.requests == []
+
+
+def test_no_login_goes_to_a_realm_that_looks_like_the_registry() -> None:
+    def answer(_request: Request) -> Reply:
+        realm = TWO_HOSTS.format(other=tokens.host, own=site.host).replace("\\", "\\\\")
+        return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}"'})
+
+    with Site(token_service(LOGIN)) as tokens, Site(answer) as site:
+        assert "no https address" in reason(site.ref(), login_for=lambda _domain: LOGIN)
     assert tokens.requests == []
 
 

@@ -72,6 +72,10 @@ def test_no_header_breaks_the_reading_of_challenges(header: str) -> None:
         ("http://127.0.0.1:5000", REALM, True),
         ("https://r.example.com", "file:///etc/passwd", False),
         ("https://r.example.com", "https://", False),
+        ("https://r.example.com", "https://me:secret@auth.example.com/", False),
+        ("https://r.example.com", "https://auth.example.com:99999/token", False),
+        ("https://r.example.com", "https://\x1b[2J/token", False),
+        ("http://127.0.0.1:5000", "http://auth.example.com\\@127.0.0.1:5000/token", False),
     ],
 )
 def test_logins_never_go_over_a_network_in_clear(base: str, realm: str, may: bool) -> None:
