@@ -45,8 +45,16 @@ def make_private(directory: str) -> None:
 
 
 def open_own(path: str, flags: int) -> int:
-    """Be an `opener` of `open` that follows no link, and does not wait for the other end of a pipe."""
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Be an `opener` of `open` for what was written here: no link, no pipe that waits, nobody else's file.
+
+    Others' would say where logins go, and which registry needs no certificate.
+    """
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    status = os.fstat(descriptor)
+    if status.st_uid in {0, os.geteuid()} and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        return descriptor
+    os.close(descriptor)
+    raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
 
 
 def _sync_directory(directory: str) -> None:

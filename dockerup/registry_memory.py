@@ -127,7 +127,8 @@ def _text(found: Mapping[str, Any], key: str) -> str:
 
 def _number(found: Mapping[str, Any], key: str) -> float:
     value = found.get(key)
-    return float(value) if isinstance(value, (int, float)) and abs(value) < 1e12 else 0.0
+    # Of more than that, 3000 years from now, no date can be made.
+    return float(value) if isinstance(value, (int, float)) and 0 <= value < 1e11 else 0.0
 
 
 def _away(found: Mapping[str, Any]) -> Away | None:

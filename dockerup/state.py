@@ -24,6 +24,7 @@ _VERSION = re.compile(r"1\.[0-9]{1,4}")
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
 _ENGINE = "engine.json"
+_END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
 
 
 class BusyError(DockerupError):
@@ -125,17 +126,18 @@ class Cache:
     def _engine_said(self, url: str, what: str, now: float) -> object:
         known = self.read(_ENGINE).get(url)
         found = known.get(what) if isinstance(known, dict) else None
-        if not isinstance(found, dict) or not isinstance(found.get("at"), (int, float)):
+        if not isinstance(found, dict):
             return None
-        return found.get("said") if 0 <= now - found["at"] < ENGINE_FOR else None
+        age = now - _moment(found.get("at"), _END)
+        return found.get("said") if 0 <= age < ENGINE_FOR else None
 
     def first_seen(self, digests: Collection[str], now: float) -> dict[str, float]:
         """Return when each digest was first asked for, in seconds since the epoch; new ones: now."""
         known = self.read("seen.json")
-        seen = {one: known[one] if isinstance(known.get(one), (int, float)) else now for one in digests}
+        seen = {one: _moment(known.get(one), now) for one in digests}
         if seen != known:
             self.write("seen.json", seen)
-        return {one: min(float(when), now) for one, when in seen.items()}
+        return {one: min(when, now) for one, when in seen.items()}
 
     def unneeded_since(self, image_ids: Collection[str], now: float) -> dict[str, float]:
         """Return since when each image has been unneeded, in seconds since the epoch; new ones: now.
@@ -143,10 +145,10 @@ class Cache:
         Others are forgotten: they are needed again, or gone.
         """
         known = self.read("unneeded.json")
-        since = {one: known[one] if isinstance(known.get(one), (int, float)) else now for one in image_ids}
+        since = {one: _moment(known.get(one), now) for one in image_ids}
         if since != known:
             self.write("unneeded.json", since)
-        return {one: min(float(when), now) for one, when in since.items()}
+        return {one: min(when, now) for one, when in since.items()}
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""
@@ -154,3 +156,8 @@ class Cache:
         known = self.read("said.json").get("said", [])
         self.write("said.json", {"said": sorted(marks)})
         return [line for mark, line in marks.items() if not isinstance(known, list) or mark not in known]
+
+
+def _moment(kept: object, otherwise: float) -> float:
+    """Return a time that was kept, in seconds since the epoch, `otherwise` for what is none."""
+    return float(kept) if isinstance(kept, (int, float)) and 0 <= kept < _END else otherwise

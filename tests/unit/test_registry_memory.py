@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dockerup.registry_memory import (
@@ -108,12 +109,16 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 )
+AWAY = {"reason": "down", "until": NOW, "since": 9e11}
 KEYS = ["url", "challenge", "tokens", "reason", "until", "since", "delay", "scheme", "text"]
 NAMED = st.dictionaries(st.text(), st.dictionaries(st.sampled_from(KEYS), JSON))
 
 
 @given(st.fixed_dictionaries({}, optional={"away": JSON | NAMED, "met": NAMED}))
+@example({"away": {"docker.io": AWAY}, "met": {}})
+@example({"away": {"docker.io": {**AWAY, "since": -9e11}}, "met": {}})
 def test_whatever_is_found_in_its_place_is_read_without_a_fault(kept: dict[str, Any]) -> None:
     found = RegistryMemory.of(kept, NOW)
     assert all(FIRST_DELAY <= one.delay <= LONGEST_DELAY for one in found.away.values())
+    assert all(datetime.fromtimestamp(one.since, timezone.utc) for one in found.away.values())
     assert RegistryMemory.of(found.as_json(), NOW) == found

@@ -8,7 +8,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dockerup.state import ENGINE_FOR, Cache, lock_path
@@ -25,6 +25,7 @@ def put(cache: Cache, name: str, raw: bytes) -> Path:
     path = Path(cache.directory, "state", name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(raw)
+    path.chmod(0o600)
     return path
 
 
@@ -123,6 +124,25 @@ def test_a_link_is_neither_read_nor_written_through(cache: Cache, tmp_path: Path
     assert cache.read("a.json") == {"a": 2}
 
 
+@pytest.mark.parametrize(("owner", "mode"), [(12345, 0o600), (0, 0o660), (0, 0o602)])
+def test_what_others_can_write_is_as_if_absent_and_is_replaced(
+    cache: Cache, monkeypatch: pytest.MonkeyPatch, owner: int, mode: int
+) -> None:
+    path = put(cache, "a.json", b'{"a": 1}')
+    path.chmod(mode)
+    own = os.fstat
+
+    def fstat(descriptor: int) -> os.stat_result:
+        found = own(descriptor)
+        return os.stat_result((*found[:4], owner, *found[5:]))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fstat", fstat)
+        assert cache.read("a.json") == {}
+    cache.write("a.json", {"a": 2})
+    assert cache.read("a.json") == {"a": 2}
+
+
 def test_a_linked_directory_is_neither_closed_nor_written_to(cache: Cache, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir(mode=0o755)
@@ -144,6 +164,21 @@ def test_bytes_of_any_kind_are_as_if_absent_or_an_object(
     assert cache.api_version(URL, now=0.0) is None
     assert cache.news(["one"]) == ["one"]
     assert cache.news(["one"]) == []
+
+
+@given(st.integers() | st.floats() | st.booleans() | st.none() | st.text(max_size=3))
+@example(10**400)
+@example(float("nan"))
+def test_times_of_any_kind_are_as_if_absent_or_times(
+    tmp_path_factory: pytest.TempPathFactory, kept: object
+) -> None:
+    cache = Cache(str(tmp_path_factory.mktemp("cache")))
+    raw = json.dumps({"a": kept, URL: {"info": {"said": {}, "at": kept}}}).encode()
+    for name in ("seen.json", "unneeded.json", "engine.json"):
+        put(cache, name, raw)
+    assert 0 <= cache.first_seen(["a"], 5.0)["a"] <= 5.0
+    assert 0 <= cache.unneeded_since(["a"], 5.0)["a"] <= 5.0
+    assert cache.engine_info(URL, 5.0) in (None, {})
 
 
 # The engine's version.
