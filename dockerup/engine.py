@@ -24,7 +24,7 @@ from dockerup.body import create_body
 from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from
 from dockerup.image import ImageRef
 from dockerup.logins import Login
-from dockerup.output import frames, last_lines
+from dockerup.output import frames, last_lines, passed_on
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
 from dockerup.steps import Create
@@ -40,13 +40,14 @@ EVENTS_TIMEOUT = 10  # seconds, for those of the past
 class EngineError(DockerupError):
     """The engine refused a call, or cannot be reached.
 
-    `status` is the HTTP status of a refusal, None when there was no answer.
+    `status` is the HTTP status of a refusal, None when there was no answer. `text` is made fit to be shown:
+    the engine passes on what a registry or a runtime says.
     """
 
     def __init__(self, what: str, status: int | None, text: str) -> None:
-        super().__init__(f"{what}: {text}")
         self.status = status
-        self.text = text
+        self.text = passed_on(text)
+        super().__init__(f"{what}: {self.text}")
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,15 @@ class Stream:
         try:
             with _told(self._verb, self._subject):
                 for line in filter(bytes.strip, self._response.iter_lines()):
-                    yield json.loads(line)
+                    yield self._object(line)
         finally:
             self._response.close()
+
+    def _object(self, line: bytes) -> Any:
+        try:
+            return json.loads(line)
+        except (ValueError, RecursionError):
+            raise EngineError(f"{self._verb} {self._subject}", None, "it told what is no JSON") from None
 
     def close(self) -> None:
         """End the reading, soon; more than once is no harm. The reader then gets any error at all."""

@@ -1,6 +1,6 @@
-"""What a container printed, made fit to be shown: log lines, the output of health checks, start errors.
+"""What strangers wrote, made fit to be shown: log lines, the output of health checks, errors of registries.
 
-It was written by a stranger: it may hold secrets, control characters, and more than anybody reads.
+It may hold secrets, control characters, and more than anybody reads.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ CUT = "..."
 _LINE_BYTES = 16384  # of a line, before anything is hidden in it
 _HEADER_BYTES = 8
 # Colours and cursor moves (ECMA-48, CSI), and titles of windows (OSC).
+_SENTENCE_CHARACTERS = 1000
+# Registries send who fetches a layer to URLs that are signed: whoever has one may fetch it too.
+_QUERY = re.compile(r"(https?://[^\s\"?]+)\?[^\s\"]+")
 _TERMINAL = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\].*?(?:\x07|\x1b\\)")
 
 
@@ -30,6 +33,11 @@ def harmless(text: str) -> str:
     plain = _TERMINAL.sub("", text)
     shown = "".join(one if one.isprintable() else " " if one.isspace() else "?" for one in plain)
     return " ".join(shown.split()) if "\n" in text else shown.rstrip()
+
+
+def passed_on(text: str) -> str:
+    """Return what the engine says, in words of its own or of others, as one line; no URL shows its query."""
+    return cut(_QUERY.sub(rf"\1?{HIDDEN}", harmless(text)), _SENTENCE_CHARACTERS)
 
 
 def hidden(text: str, values: Collection[str]) -> str:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
+from dockerup.engine import Engine, EngineError
+from dockerup.image import parse_reference
+from dockerup.pull import pull
 from tests.engine.stories import Story, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.engine.wires import (
@@ -25,6 +30,7 @@ from tests.engine.wires import (
 from tests.engine.wires import wire_fixture as wire_fixture
 from tests.testbed.command import ROOT
 from tests.testbed.proxy import EngineProxy
+from tests.testbed.site import Reply, Site
 from tests.testbed.waiting import wait_until
 from tests.testbed.wire import Fault, Wire
 
@@ -141,3 +147,16 @@ def test_run_that_took_too_long_goes_on_fetching_nothing(story: Story, wire: Wir
     assert time.monotonic() - began < 4 + 2 * SOON
     assert ran.stderr.count("it took longer than pull_timeout allows (3 s)") == 1
     assert "green: not there" in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "line", [b"<html>", b'{"status": "Down', b"\xff", b"[" * 200_000], ids=["html", "cut", "bytes", "deep"]
+)
+def test_engine_that_tells_no_json_of_a_pull_is_an_error_that_says_so(line: bytes) -> None:
+    body = b'{"status": "Pulling fs layer", "id": "a"}\n5\n{"id": 1}\n' + line + b"\n"
+    with Site(Reply(body=body)) as server:
+        engine = Engine(f"tcp://{server.host}", {}, "1.41")
+        begin = functools.partial(engine.begin_pull, parse_reference("web:1"), None)
+        with pytest.raises(EngineError, match=r"^pull web:1: it told what is no JSON$"):
+            pull("web:1", begin, 60.0, threading.Event(), lambda _progress: None)
+        engine.close()

@@ -17,6 +17,7 @@ from tests.engine.survival import assert_two_serves, assert_untouched, one_serve
 from tests.testbed.images import Image, digest_of, make_web_image
 from tests.testbed.proxy import Call, EngineProxy, Hook
 from tests.testbed.site import Answering, Reply, Request, Site
+from tests.testbed.waiting import free_port
 
 MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -156,6 +157,33 @@ def test_pull_that_fails_in_the_middle_leaves_the_old_one_and_no_image(
         end.set()
         site.answer = serve(two)
         assert_two_serves(story)
+
+
+def test_what_a_registry_says_of_a_pull_is_one_line_that_no_terminal_obeys(story: Story) -> None:
+    said = "\x1b[2J\x1b]0;mine\x07no\nsuch\tluck" + "!" * 5000
+    refusal = json.dumps({"errors": [{"code": "DENIED", "message": said}]}).encode()
+    denied = Reply(403, {"Content-Type": "application/json"}, refusal)
+    image = make_web_image("one")
+    with Site(only_pulls(image, lambda _request: denied)) as site:
+        story.define("web", f"{site.host}/web")
+        ran = story.run(code=1)
+    (line,) = ran.stderr.splitlines()
+    assert "denied: no such luck!!!" in line
+    assert line.endswith("...")
+    assert line.isprintable()
+    assert len(line) < 1500
+
+
+def test_url_that_is_signed_shows_in_no_message(story: Story) -> None:
+    place = f"http://127.0.0.1:{free_port()}/manifest"
+    signed = Reply(307, {"Location": f"{place}?Signature=hunter2&x=1"})
+    with Site(only_pulls(make_web_image("one"), lambda _request: signed)) as site:
+        story.define("web", f"{site.host}/web")
+        ran = story.run(code=1)
+    history = story.run("history", "--json").stdout
+    assert f"{place}?(hidden)" in ran.stderr
+    assert place in history
+    assert "hunter2" not in ran.stderr + history
 
 
 def let_the_wait_end(story: Story) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerup.output import cut, frames, harmless, hidden, last_lines
+from dockerup.output import cut, frames, harmless, hidden, last_lines, passed_on
 
 # None of what stands in "(hidden)": what replaces a value must not be the beginning of another.
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="()hiden.\r\n"), min_size=4, max_size=12)
@@ -36,6 +36,19 @@ def test_nothing_that_a_terminal_obeys_is_shown(text: str, shown: str) -> None:
 @given(st.text())
 def test_harmless_text_is_one_printable_line(text: str) -> None:
     assert harmless(text).isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('Get "https://s3.example.com/b?X-Sig=abc&t=1": EOF', 'Get "https://s3.example.com/b?(hidden)": EOF'),
+        ("two\nlines", "two lines"),
+        ("why? http://a/b and why?", "why? http://a/b and why?"),
+        ("x" * 2000, "x" * 997 + "..."),
+    ],
+)
+def test_what_is_passed_on_is_one_line_without_what_gives_a_right(text: str, shown: str) -> None:
+    assert passed_on(text) == shown
 
 
 @given(st.text(max_size=600), st.integers(3, 600))
