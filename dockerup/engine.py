@@ -233,7 +233,7 @@ class Engine:
             with _told("ask for", "events", EVENTS_TIMEOUT):
                 response = self._api.get(self._url("/events"), params=query, timeout=EVENTS_TIMEOUT)
                 _raise_for(response, "ask for events")
-                return lately_from(map(json.loads, response.text.splitlines()), unneeded)
+                return lately_from(map(json.loads, response.content.splitlines()), unneeded)
         except EngineError:
             return lately_from((), unneeded)
 

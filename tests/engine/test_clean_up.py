@@ -228,6 +228,15 @@ def test_events_are_asked_for_only_when_an_image_may_go_and_no_cache_or_volume_i
     assert made == [*lists, "GET /events", *removal, *lists]
 
 
+def test_event_that_holds_an_odd_sign_ends_no_run(story: Story) -> None:
+    story.dockerup.configure(prune="all", unmanaged="keep")
+    mine, theirs = story.load("mine:1"), story.load("theirs:1", make_image("theirs"))
+    story.ten_minutes_pass()
+    story.by_hand("mine", mine, labels={"note": "a next\x85line"})
+    story.run()
+    assert theirs not in {tag for image in story.client.images() for tag in image["RepoTags"] or ()}
+
+
 @pytest.mark.parametrize("path", ["/events", "/history"])
 def test_engine_that_does_not_tell_keeps_no_image(story: Story, proxy: EngineProxy, path: str) -> None:
     story.dockerup.configure(prune="all")
