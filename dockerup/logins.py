@@ -20,6 +20,7 @@ HUB_ADDRESS = "https://index.docker.io/v1/"
 
 _HUB_HOSTS = {DEFAULT_DOMAIN, "index.docker.io", "registry-1.docker.io"}
 _HELPER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_PASSWORD_IN_URL = re.compile(r":[^/@]*(?=@)")
 _KEYS = ("username", "password", "passwordFile")
 
 
@@ -205,7 +206,7 @@ def parse_registry_auth(value: object, origin: Origin) -> tuple[tuple[RegistryLo
     problems: list[Problem] = []
     logins: dict[str, RegistryLogin] = {}
     for key, entry in value.items():
-        place = origin.at(str(key))
+        place = origin.at(_PASSWORD_IN_URL.sub("", str(key)))
         registry = registry_of(str(key))
         found = [*_faults_of_key(str(key), registry, logins, place), *_faults_of_entry(entry, place)]
         problems += found

@@ -260,6 +260,8 @@ FORM = "Write {username: USER, password: PASSWORD}."
         ({"a.b": SECRET}, f".a.b: this is no login. {FORM}"),
         ({"registry": GOOD}, ".registry: this is not the host of a registry. Write its host, with its port"),
         ({"me@a.b": GOOD}, ".me@a.b: this is not the host of a registry."),
+        ({f"me:{SECRET}@a.b": GOOD}, ".me@a.b: this is not the host of a registry."),
+        ({f"https://me:{SECRET}@a.b/": GOOD}, ".https://me@a.b/: this is not the host of a registry."),
         ({5000: GOOD}, ".5000: this is not the host of a registry."),
         ({"A.b/team": GOOD}, '.A.b/team: a login is for a whole registry, and this has a path. Write "a.b".'),
         ({"a.b": GOOD, "https://a.b": GOOD}, ".https://a.b: a.b stands here twice. Keep one of them."),
