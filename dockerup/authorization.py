@@ -25,7 +25,8 @@ from dockerup.transport import NoAnswerError, Transport, busy, is_loopback, orig
 if TYPE_CHECKING:
     import requests
 
-MOST_TOKEN_BYTES = 1 << 20
+MOST_TOKEN_BYTES = 1 << 20  # of the answer that holds one
+MOST_KEPT = 1 << 14  # characters of a token that is kept; the cache has a limit for all of them
 TOKEN_SECONDS = 60  # what a token that says nothing counts, by the specification
 TOKEN_MARGIN = 10  # seconds that a token is not used before its end
 
@@ -58,7 +59,8 @@ class Authorizer:
     @property
     def tokens(self) -> Mapping[str, Token]:
         """The tokens that may be used again."""
-        return {**self._kept, **self._tokens}
+        found = {**self._kept, **self._tokens}
+        return {scope: token for scope, token in found.items() if len(token.text) <= MOST_KEPT}
 
     def header(self, ref: ImageRef, base: str) -> str | None:
         """Return what to send for an image before anything is asked for, None for nothing."""
@@ -95,6 +97,9 @@ class Authorizer:
 
     def denial(self, status: int, ref: ImageRef) -> NoAnswerError:
         """Return what a refusal with 401 or 403 means, after all that could be sent was sent."""
+        # The next run may have another login, or this one more rights: it asks for a token of its own.
+        for tokens in (self._kept, self._tokens):
+            tokens.pop(_scope(ref), None)
         login = self._logins.get(self.name)
         if login is None:
             return self._wants_login(ref)
@@ -232,7 +237,7 @@ def _token_in(body: bytes, now: float) -> Token | None:
         return None
     told = told if isinstance(told, dict) else {}
     text = told.get("token") or told.get("access_token")
-    if not isinstance(text, str) or not text.isprintable():
+    if not isinstance(text, str) or not re.fullmatch(r"[ -~]+", text):
         return None
     return Token(text, now + _lasts(told.get("expires_in")) - TOKEN_MARGIN)
 

@@ -24,6 +24,7 @@ _VERSION = re.compile(r"1\.[0-9]{1,4}")
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
 _ENGINE = "engine.json"
+_MOST_BYTES = 1 << 24  # of a file: some hundred tokens of registries, of 16 KiB each
 _END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
 
 
@@ -86,7 +87,7 @@ class Cache:
         """Return a stored object, {} when there is none that can be read."""
         try:
             with open(os.path.join(self.directory, "state", name), "rb", opener=open_own) as file:
-                value = json.loads(file.read(1 << 20))
+                value = json.loads(file.read(_MOST_BYTES))
         except (OSError, ValueError, RecursionError):
             return {}
         return value if isinstance(value, dict) else {}

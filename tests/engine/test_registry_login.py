@@ -153,7 +153,13 @@ def test_a_token_that_opens_nothing_is_not_tried_twice() -> None:
     assert (len(site.requests), len(tokens.requests)) == (2, 1)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"token": 1}', b"<html>"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        *(b"", b"[]", b'{"token": 1}', b"<html>", b'{"access_token": ""}', b'{"token": "a\\nb"}'),
+        '{"token": "\u4f60"}'.encode(),
+    ],
+)
 def test_a_realm_that_gives_no_token_is_unknown(body: bytes) -> None:
     with Site(Reply(body=body)) as tokens, Site(wants_token(f"{tokens.url}/token")) as site:
         assert reason(site.ref()) == f"{tokens.host} gave no token for {site.host}"

@@ -86,6 +86,37 @@ def test_a_token_that_was_taken_back_is_replaced_in_the_same_run() -> None:
     assert len(realm.requests) == 2
 
 
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_token_that_opens_nothing_is_not_kept_for_another_login(status: int) -> None:
+    """As of somebody who may not see a private image, until they are given the right to, or log in."""
+
+    def give(request: Request) -> Reply:
+        who = "ada" if "authorization" in request.headers else "nobody"
+        return Reply(body=json.dumps({"token": who, "expires_in": 3600}).encode())
+
+    def open_for_ada(request: Request) -> Reply:
+        told = request.headers.get("authorization")
+        refusal = {"WWW-Authenticate": f'Bearer realm="{realm.url}/token"'}
+        return DIGEST if told == "Bearer ada" else Reply(status if told else 401, refusal)
+
+    with Site(give) as realm, Site(open_for_ada) as site:
+        first = check([site.ref()], Manner(), NOTHING, NOW)
+        assert isinstance(answers(first)[0], Unknown)
+        second = check([site.ref()], Manner(login_for=lambda _name: LOGIN), first.memory, NOW + 60)
+        assert answers(second) == [Known(SHA)]
+
+
+def test_a_token_of_any_length_is_used_and_only_one_of_a_usual_length_kept() -> None:
+    lengths = iter([1 << 14, (1 << 14) + 1])
+    with Site(lambda _request: Reply(body=json.dumps({"token": "x" * next(lengths)}).encode())) as realm:
+        refusal = Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm.url}/token"'})
+        with Site(lambda request: DIGEST if "authorization" in request.headers else refusal) as site:
+            refs = [site.ref("first"), site.ref("second")]
+            checked = check(refs, Manner(concurrency=1), NOTHING, NOW)
+    assert answers(checked) == [Known(SHA)] * 2
+    assert list(checked.memory.met[site.host].tokens) == ["repository:first:pull"]
+
+
 def test_a_basic_login_is_sent_at_once_from_the_second_run_on() -> None:
     with Site(wants_basic(DIGEST)) as site:
         list(minutes(3, [site.ref()], Manner(login_for=lambda _name: LOGIN)))

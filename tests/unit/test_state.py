@@ -38,6 +38,12 @@ def test_what_is_written_is_read(cache: Cache) -> None:
     assert cache.read("a.json") == {"a": [1, "ü"], "b": {"c": None}}
 
 
+def test_the_tokens_of_hundreds_of_images_are_read_again(cache: Cache) -> None:
+    tokens = {f"repository:team/app{number}:pull": "x" * (1 << 14) for number in range(500)}
+    cache.write("registries.json", tokens)
+    assert cache.read("registries.json") == tokens
+
+
 def test_files_are_their_owners_alone(cache: Cache) -> None:
     cache.write("a.json", {"a": 1})
     path = Path(cache.directory, "state", "a.json")
