@@ -90,9 +90,10 @@ class Authorizer:
 
     def still_refused(self, mark: str) -> bool:
         """Tell whether the login is still the one of a mark, which an earlier run was refused."""
-        if mark_of(self.login(), mark) != mark:
+        login = self.login()
+        if login is None or mark_of(login, mark) != mark:
             return False
-        self._refused(self.name, f"{self.name} refused this login before")
+        self._refused(self.name, self._refusal(login))
         return True
 
     def denial(self, status: int, ref: ImageRef) -> NoAnswerError:
@@ -173,9 +174,12 @@ class Authorizer:
 
     def _wrong_login(self, login: Login) -> NoAnswerError:
         # For all: a wrong password sent once for each image locks accounts.
-        reason = f"{self.name} refuses the login of {login.whose}"
+        reason = self._refusal(login)
         self._refused(self.name, reason)
         return NoAnswerError(reason, for_all=True, login=login)
+
+    def _refusal(self, login: Login) -> str:
+        return f"{self.name} refuses the login of {login.whose}"
 
     def _lock(self, key: object) -> threading.Lock:
         return self._locks.setdefault(key, threading.Lock())  # setdefault of a dict is atomic

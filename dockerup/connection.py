@@ -9,8 +9,8 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from threading import Event
+from dataclasses import dataclass, field, replace
+from threading import Event, Lock
 from typing import Any, Callable
 
 from dockerup.credentials import Logins
@@ -47,6 +47,9 @@ class Connection:
     cache: Cache
     watch: Watch
     logins: Logins
+    _proven: set[str] = field(default_factory=set)  # registries that were sent their login in this run
+    _proving: dict[str, Lock] = field(default_factory=dict)
+    _keeping: Lock = field(default_factory=Lock)
 
     def observe(self, desired: Desired) -> Snapshot:
         """Return the host as it is."""
@@ -81,7 +84,7 @@ class Connection:
         before = RegistryMemory.of(self.cache.read(REGISTRIES), now)
         manner = Manner(
             concurrency=self.settings.concurrency,
-            login_for=self.logins.find,
+            login_for=self._wanted_login,
             refused=self.logins.refuse,
             engine=EngineRegistries.of(self.info(now)),
             certificates=CERTIFICATES if self.engine.url.startswith("unix://") else "",
@@ -89,7 +92,9 @@ class Connection:
         )
         checked = check(refs, manner, before, now, missing)
         if keep:
-            self.cache.write(REGISTRIES, checked.memory.as_json())
+            with self._keeping:
+                kept = RegistryMemory.of(self.cache.read(REGISTRIES), now)
+                self.cache.write(REGISTRIES, kept.after(checked.memory).as_json())
             if checked.memory.away.keys() - before.away.keys():
                 self.cache.forget_engine()  # which may know another way to that registry by now
         return checked
@@ -133,7 +138,7 @@ class Connection:
         login: Login | None = None
         doubt = ""
         try:
-            login = self.logins.find(image.domain)
+            login = self._login_for(image)
         except NoLoginError as error:
             doubt = str(error)
 
@@ -149,6 +154,23 @@ class Connection:
             if not doubt:
                 raise
             raise EngineError(str(error), error.status, doubt) from error
+
+    def _login_for(self, image: ImageRef) -> Login | None:
+        """Return the login for a pull, None where there is none. Raises NoLoginError.
+
+        A registry that this run has not sent it to, as for images by digest, is asked for the first of them:
+        the engine would send a wrong one twice for each image, each minute, which locks its user out.
+        """
+        domain = image.domain
+        with self._proving.setdefault(domain, Lock()):  # setdefault of a dict is atomic
+            if self.logins.find(domain) is not None and domain not in self._proven:
+                self._proven.add(domain)
+                self.ask((image,), (image,), keep=True)
+        return self.logins.find(domain)
+
+    def _wanted_login(self, domain: str) -> Login | None:
+        self._proven.add(domain)
+        return self.logins.find(domain)
 
 
 @contextmanager
@@ -204,7 +226,7 @@ def _host_id() -> str:
 
 def _is_denial(error: EngineError) -> bool:
     """Tell whether a registry refused a pull. The engine passes its words on, with a status of any kind."""
-    return re.search(r"unauthorized|denied|forbidden|no basic auth", str(error), re.IGNORECASE) is not None
+    return re.search(r"unauthorized|denied|forbidden|no basic auth", error.text, re.IGNORECASE) is not None
 
 
 def _own_id() -> str:

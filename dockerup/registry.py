@@ -71,13 +71,13 @@ def check(
 ) -> Checked:
     """Ask for each reference which digest its registry has for it now; never raises.
 
-    A reference with a digest costs no request. `missing` are those of which there is no image here: they are
-    asked for though their registry is away, if it did not want that itself. `now` is in epoch seconds.
+    `missing` are those of which there is no image here: they are asked for though their registry is away, if
+    it did not want that itself. Any other with a digest costs no request. `now` is in epoch seconds.
     """
     answers: dict[ImageRef, Answer] = {}
     waiting: dict[str, list[ImageRef]] = {}
     for ref in sorted(set(refs), key=lambda ref: (ref not in missing, str(ref))):
-        if ref.digest is not None:
+        if ref.digest is not None and ref not in missing:
             answers[ref] = Known(ref.digest)
         else:
             answers[ref] = Unknown(late(ref.domain, manner.timeouts), of_registry=True)
@@ -91,7 +91,8 @@ def check(
             stack.callback(registry.close)
         heard = dict(_ask_side_by_side(registries, dict(waiting), manner.concurrency, deadline))
         answers.update(heard)
-        for domain in {ref.domain for ref in answers.keys() - heard.keys() if ref.digest is None}:
+        unheard = answers.keys() - heard.keys()
+        for domain in {ref.domain for ref in unheard if isinstance(answers[ref], Unknown)}:
             next(one for one in registries if one.domain == domain).late()
         sites = {site.name: site for registry in registries for site in registry.sites}
     away = {name: site.away(manner.chance) for name, site in sites.items()}

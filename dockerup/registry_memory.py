@@ -99,6 +99,11 @@ class RegistryMemory:
         met = {name: _met(found, now) for name, found in _items(kept.get("met"))}
         return cls({domain: one for domain, one in away.items() if one is not None}, met)
 
+    def after(self, later: RegistryMemory) -> RegistryMemory:
+        """Return it with what a later check taught of the servers that it asked; of others all stays."""
+        away = {name: one for name, one in self.away.items() if name not in later.met}
+        return RegistryMemory({**away, **later.away}, {**self.met, **later.met})
+
     def as_json(self) -> dict[str, Any]:
         """Return it as what JSON can hold; `of` reads it again."""
         return {

@@ -57,9 +57,10 @@ class Site:
         self._silences = 0
 
     def digest(self, ref: ImageRef, *, missing: bool) -> str:
-        """Return the digest of a tag now. Raises NoAnswerError when the server does not say it.
+        """Return the digest of a tag now, or the one that is asked for, if it is there.
 
-        One that is away is not asked, but for an image that is `missing` here.
+        Raises NoAnswerError when the server does not say it. One that is away is not asked, but for an image
+        that is `missing` here.
         """
         if self._given_up is not None:
             raise self._given_up
@@ -116,7 +117,7 @@ class Site:
         return Met(url, self._authorizer.challenge, self._authorizer.tokens)
 
     def _digest(self, ref: ImageRef) -> str:
-        path = f"/v2/{ref.path}/manifests/{ref.tag}"
+        path = f"/v2/{ref.path}/manifests/{ref.digest or ref.tag}"
         response = self._authorized("HEAD", path, ref)
         digest = response.headers.get(DIGEST_HEADER, "")
         if response.status_code == 200 and is_digest(digest):
@@ -173,7 +174,7 @@ class Site:
         if status in (401, 403):
             return self._authorizer.denial(status, ref)
         if status == 404:
-            return NoAnswerError(f"{self.name} has no such tag: {ref.path}:{ref.tag}")
+            return NoAnswerError(f"{self.name} has no such tag: {ref.path}:{ref.digest or ref.tag}")
         if status == 429 or status >= 500:
             return busy(self.name, response, self._now)
         return NoAnswerError(f"{self.name} gave an answer that is none ({status})")

@@ -203,6 +203,31 @@ def test_a_wrong_password_for_an_image_that_is_not_here_is_sent_once(guarded: Gu
     assert guarded.refused() == 1
 
 
+@pytest.mark.parametrize("pinned", [True, False])
+def test_a_wrong_password_goes_to_no_pull_that_follows_no_check(guarded: Guarded, pinned: bool) -> None:
+    guarded.docker_config(auths={guarded.host: auth(WRONG)})
+    story = guarded.story
+    guarded.push()
+    digest = guarded.open_registry.push(make_image("1"), "team/app").digest
+    for name in ("app", "two", "three"):
+        guarded.open_registry.push(make_image("1"), f"team/{name}")
+        reference = guarded.registry.reference(f"team/{name}")
+        if pinned:
+            story.define(name, f"{reference.rpartition(':')[0]}@{digest}")
+        else:
+            story.define(name, reference, update={"pull": False})
+    failed = story.run(code=1, env=guarded.env)
+    refusal = f'{guarded.host} refuses the login of user "ada"'
+    assert [refusal in line for line in failed.stderr.splitlines()] == [True] * 3
+    story.define("else", story.push("else").reference)
+    assert refusal not in story.run(code=1, env=guarded.env).stderr  # said once
+    story.run(code=1, env=guarded.env)
+    assert guarded.refused() == 1
+    guarded.docker_config(auths={guarded.host: auth()})
+    story.run(env=guarded.env)
+    assert set(story.states().values()) == {"running"}
+
+
 def test_a_broken_config_json_is_told_once_and_costs_no_other_registry(guarded: Guarded) -> None:
     guarded.docker_config(text='{"auths": {\n"hunter2')
     story = guarded.story

@@ -22,7 +22,9 @@ REALM = "https://auth.example.com/token"
 def test_a_reference_with_a_digest_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_session, "new_session", lambda _connections: pytest.fail("a session was made"))
     pinned = parse_reference(f"nginx:1@{SHA}")
-    assert ask([pinned, pinned]) == {pinned: Known(SHA)}
+    assert ask([pinned, pinned]) == {
+        pinned: Known(SHA)
+    }  # it is here; see the tests of logins for one that is not
 
 
 def test_nothing_to_check_is_an_empty_answer() -> None:

@@ -95,6 +95,16 @@ def test_what_is_kept_is_read_again() -> None:
     assert RegistryMemory.of(json.loads(json.dumps(MEMORY.as_json())), NOW) == MEMORY
 
 
+def test_what_was_not_asked_stays_as_it_was_known() -> None:
+    hub = Met("https://registry-1.docker.io")
+    later = RegistryMemory(
+        {"quay.io": went_away(None, "down", NOW, 0.5)}, {"docker.io": hub, "quay.io": Met()}
+    )
+    after = MEMORY.after(later)
+    assert after.met == {"ghcr.io": MEMORY.met["ghcr.io"], "docker.io": hub, "quay.io": Met()}
+    assert after.away == later.away  # docker.io was asked, and is not away any more
+
+
 @pytest.mark.parametrize("later", [9, -LONGEST_TOKEN])
 def test_a_token_that_is_over_or_from_a_time_to_come_is_not_kept(later: float) -> None:
     assert RegistryMemory.of(MEMORY.as_json(), NOW + later).met["ghcr.io"].tokens == {}
