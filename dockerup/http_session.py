@@ -8,8 +8,11 @@ from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 
 from dockerup import __version__
+from dockerup.problems import DockerupError
 
 if TYPE_CHECKING:
+    import ssl
+
     import requests
 
     from dockerup.endpoints import Place
@@ -18,7 +21,10 @@ _PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy")
 
 
 def new_session(place: Place, connections: int) -> requests.Session:
-    """Return a session for the requests to a server, with what `certs.d` has for it."""
+    """Return a session for the requests to a server, with what `certs.d` has for it.
+
+    Raises DockerupError for a certificate or key there that is none.
+    """
     # Imported here and in what is called after: a run that asks nothing of a registry does not pay for it.
     import requests
     import requests.adapters
@@ -34,37 +40,69 @@ def new_session(place: Place, connections: int) -> requests.Session:
     for scheme in ("https://", "http://"):
         session.mount(scheme, requests.adapters.HTTPAdapter(pool_maxsize=connections))
     held = place.certificates
-    if held.authorities:
-        session.mount("https://", _adapter(held.authorities, (), connections))
-    if held.clients:
-        # Who this host is, is told to that server only, and not to where it redirects.
-        for end in place.endpoints:
-            session.mount(f"{end.url}/", _adapter(held.authorities, held.clients, connections))
+    try:
+        if held.authorities:
+            session.mount("https://", _adapter(held.authorities, (), connections))
+        if held.clients:
+            # Who this host is, is told to that server only, and not to where it redirects.
+            for end in place.endpoints:
+                session.mount(f"{end.url}/", _adapter(held.authorities, held.clients, connections))
+    except (OSError, ValueError, TypeError):
+        what = f"what the engine's certs.d has for {place.name} cannot be used"
+        raise DockerupError(f"{what}: a file is no PEM, or a key wants a password") from None
     return session
 
 
 def _adapter(
     authorities: tuple[str, ...], clients: tuple[tuple[str, str], ...], connections: int
-) -> requests.adapters.HTTPAdapter:
+) -> requests.adapters.BaseAdapter:
     import requests.adapters
+
+    class WithContext(requests.adapters.HTTPAdapter):
+        """Trusts the context's authorities beside those that a request names."""
+
+        def __init__(self, context: ssl.SSLContext) -> None:
+            self._context = context
+            super().__init__(pool_maxsize=connections)
+
+        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
+            super().init_poolmanager(*arguments, **{**more, "ssl_context": self._context})
+
+        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
+            return super().proxy_manager_for(*arguments, **{**more, "ssl_context": self._context})
+
+    class ByTrust(requests.adapters.BaseAdapter):
+        """Keeps requests that verify no certificate apart: urllib3 changes the context of a connection."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._verifying = WithContext(_context(authorities, clients, verifying=True))
+            self._trusting = WithContext(_context(authorities, clients, verifying=False))
+
+        def send(self, request: Any, *arguments: Any, **more: Any) -> requests.Response:
+            chosen = self._trusting if more.get("verify") is False else self._verifying
+            return chosen.send(request, *arguments, **more)
+
+        def close(self) -> None:
+            self._verifying.close()
+            self._trusting.close()
+
+    return ByTrust()
+
+
+def _context(
+    authorities: tuple[str, ...], clients: tuple[tuple[str, str], ...], *, verifying: bool
+) -> ssl.SSLContext:
     from urllib3.util.ssl_ import create_urllib3_context
 
     context = create_urllib3_context()
+    context.check_hostname = context.check_hostname and verifying  # else it can never verify nothing
     for pem in authorities:
         context.load_verify_locations(cadata=pem)
     for certificate, key in clients:
-        context.load_cert_chain(certificate, key)
-
-    class Adapter(requests.adapters.HTTPAdapter):
-        """Trusts the context's authorities beside those that a request names."""
-
-        def init_poolmanager(self, *arguments: Any, **more: Any) -> None:
-            super().init_poolmanager(*arguments, **{**more, "ssl_context": context})
-
-        def proxy_manager_for(self, *arguments: Any, **more: Any) -> Any:
-            return super().proxy_manager_for(*arguments, **{**more, "ssl_context": context})
-
-    return Adapter(pool_maxsize=connections)
+        # The password is none; without it, OpenSSL asks whoever sits at the terminal for one.
+        context.load_cert_chain(certificate, key, password="")
+    return context
 
 
 def proxies_for(url: str, engines: Mapping[str, str]) -> dict[str, str]:

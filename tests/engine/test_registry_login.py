@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import socket
 import subprocess
+import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -30,11 +32,25 @@ from tests.testbed.site import (
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A self-signed certificate, with its key, for 127.0.0.1 and 0.0.0.0."""
     pem = tmp_path_factory.mktemp("tls") / "both.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
-    command += ["-subj", "/CN=site", "-addext", "subjectAltName=IP:127.0.0.1,IP:0.0.0.0", "-days", "2"]
+    return self_signed(pem, "subjectAltName=IP:127.0.0.1,IP:0.0.0.0")
+
+
+def self_signed(pem: Path, names: str, *key: str) -> Path:
+    """Write a certificate and its key, which is locked where `key` says how."""
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-subj", "/CN=site", "-addext", names, "-days", "2", *(key or ("-nodes",))]
     made = subprocess.run([*command, "-keyout", "-", "-out", "-"], capture_output=True, check=True)
     pem.write_bytes(made.stdout)
     return pem
+
+
+def held(tmp_path: Path, host: str, files: Mapping[str, str]) -> None:
+    """Put files into the directory that a certs.d has for a host."""
+    directory = tmp_path / "certs.d" / host
+    directory.mkdir(parents=True, mode=0o755)
+    for name, text in files.items():
+        (directory / name).write_text(text)
+        (directory / name).chmod(0o600)
 
 
 # Redirects.
@@ -229,6 +245,81 @@ def test_beyond_loopback_there_is_no_way_without_tls() -> None:
     with Site(DIGEST) as site:
         assert "does not speak TLS" in reason(parse_reference(f"0.0.0.0:{site.port}/app"))
     assert site.requests == []
+
+
+def test_a_certificate_must_be_of_the_host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = self_signed(tmp_path / "other.pem", "subjectAltName=IP:192.0.2.1,DNS:other.example.com")
+    with Site(wants_basic(DIGEST), other) as site:
+        ref = parse_reference(f"0.0.0.0:{site.port}/app")
+        monkeypatch.setenv("SSL_CERT_FILE", str(other))
+        assert "certificate that is not trusted" in reason(ref, login_for=lambda _domain: LOGIN)
+        monkeypatch.delenv("SSL_CERT_FILE")
+        held(tmp_path, ref.domain, {"ca.crt": other.read_text()})
+        told = reason(ref, login_for=lambda _domain: LOGIN, certificates=str(tmp_path / "certs.d"))
+        assert "certificate that is not trusted" in told
+    assert site.requests == []
+
+
+def test_an_insecure_registry_makes_no_other_host_insecure(certificate: Path) -> None:
+    with Site(DIGEST, certificate) as other:
+        beyond = f"https://0.0.0.0:{other.port}"
+        with Site(Reply(307, {"Location": f"{beyond}/x"})) as site:
+            assert "certificate that is not trusted" in reason(site.ref())
+        with Site(Reply(401, {"WWW-Authenticate": f'Bearer realm="{beyond}/token"'})) as site:
+            told = reason(site.ref(), login_for=lambda _domain: LOGIN)
+            assert "certificate that is not trusted" in told
+    assert other.requests == []
+
+
+def test_a_client_certificate_is_shown_to_its_own_registry_only(certificate: Path, tmp_path: Path) -> None:
+    client = self_signed(tmp_path / "client.pem", "subjectAltName=DNS:client")
+    with Site(DIGEST, certificate, client) as other:
+        answer = Reply(307, {"Location": f"https://{other.host}/x"})
+        with Site(answer, certificate, client) as site:
+            pem = client.read_text()
+            held(tmp_path, site.host, {"us.cert": pem, "us.key": pem})
+            manner = {"certificates": str(tmp_path / "certs.d")}
+            assert ask([site.ref()], **manner) == {site.ref(): Known(SHA)}
+    assert [request.peer for request in site.requests] == ["site"]
+    assert [request.peer for request in other.requests] == [""]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"ca.crt": "no certificate"},
+        {"ca.crt": "kein schönes"},
+        {"ca.crt": "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"},
+        {"us.cert": "no certificate", "us.key": "no key"},
+    ],
+    ids=["text", "odd text", "no DER", "pair"],
+)
+def test_a_file_in_certs_d_that_is_none_is_said(tmp_path: Path, files: dict[str, str]) -> None:
+    with Site(DIGEST) as site:
+        held(tmp_path, site.host, files)
+        told = reason(site.ref(), certificates=str(tmp_path / "certs.d"))
+    assert told == (
+        f"what the engine's certs.d has for {site.host} cannot be used: "
+        "a file is no PEM, or a key wants a password"
+    )
+    assert site.requests == []
+
+
+def test_nobody_is_asked_for_the_password_of_a_key(tmp_path: Path) -> None:
+    host = "127.0.0.1:1"
+    pem = self_signed(tmp_path / "locked.pem", "subjectAltName=DNS:x", "-passout", "pass:hunter2").read_text()
+    held(tmp_path, host, {"us.cert": pem, "us.key": pem})
+    program = (
+        "from tests.testbed.site import *\n"
+        f"print(reason(parse_reference('{host}/app'), certificates='{tmp_path / 'certs.d'}'))\n"
+    )
+    command = [sys.executable, "-c", program]
+    # Without a terminal OpenSSL asks on stderr, and reads the answer from stdin.
+    asked = subprocess.run(
+        command, input="hunter2\n", capture_output=True, text=True, check=True, start_new_session=True
+    )
+    assert asked.stdout.endswith("or a key wants a password\n")
+    assert asked.stderr == ""
 
 
 # The environment.

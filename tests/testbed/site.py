@@ -39,10 +39,13 @@ def reason(ref: ImageRef, **more: Any) -> str:
 
 @dataclass
 class Request:
+    """What came; `peer` is the name in the certificate of who asks, "" where none was shown."""
+
     method: str
     path: str
     headers: Mapping[str, str]
     body: bytes = b""
+    peer: str = ""
 
     @property
     def query(self) -> dict[str, list[str]]:
@@ -67,9 +70,14 @@ Answering = Callable[[Request], Reply]
 
 
 class Site:
-    """A server on 127.0.0.1 that answers by a function, and keeps what it was asked."""
+    """A server on 127.0.0.1 that answers by a function, and keeps what it was asked.
 
-    def __init__(self, answer: Answering | Reply, certificate: Path | None = None) -> None:
+    With a `certificate` it speaks TLS. With `clients`, an authority, it wants to know who asks, but need not.
+    """
+
+    def __init__(
+        self, answer: Answering | Reply, certificate: Path | None = None, clients: Path | None = None
+    ) -> None:
         self.answer: Answering = (lambda _request: answer) if isinstance(answer, Reply) else answer
         self.requests: list[Request] = []
         self.connections = 0
@@ -79,6 +87,9 @@ class Site:
         if certificate:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
             context.load_cert_chain(certificate)
+            if clients:
+                context.load_verify_locations(clients)
+                context.verify_mode = ssl.CERT_OPTIONAL
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
         self.port = self._server.server_address[1]
         self.host = f"127.0.0.1:{self.port}"
@@ -117,7 +128,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = self.rfile.read(int(headers.get("content-length", 0)))
-        request = Request(self.command, self.path, headers, body)
+        request = Request(self.command, self.path, headers, body, _shown_by(self.connection))
         self.site.requests.append(request)
         reply = self.site.answer(request)
         self.send_response(reply.status)
@@ -131,6 +142,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_arguments: object) -> None:
         pass
+
+
+def _shown_by(connection: object) -> str:
+    shown: Any = connection.getpeercert() if isinstance(connection, ssl.SSLSocket) else None
+    return dict(part[0] for part in shown["subject"])["commonName"] if shown else ""
 
 
 def basic(login: Login) -> str:
