@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import subprocess
 import time
 import urllib.request
@@ -19,6 +20,7 @@ import pytest
 from tests.testbed.command import Dockerup
 from tests.testbed.engine import Engine
 from tests.testbed.images import Image, make_image
+from tests.testbed.proxy import Call, EngineProxy
 from tests.testbed.registry import Pushed, Registry
 from tests.testbed.waiting import wait_until
 
@@ -28,6 +30,12 @@ TEN_MINUTES = 600  # seconds
 EVENTS = 256
 # A container that ends at once when the engine asks, and says so when it gets a HUP.
 HEARS_HUP = ("sh", "-c", "trap 'echo got HUP' HUP; echo ready; while sleep 0.1; do :; done")
+
+
+def inspections(calls: list[Call]) -> list[str]:
+    """Return the ids of the containers that were inspected."""
+    found = (re.fullmatch(r"GET /containers/([0-9a-f]+)/json", str(call)) for call in calls)
+    return [one[1] for one in found if one]
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,20 @@ class Story:
         ran = self.run(*arguments)
         assert (ran.stdout, ran.stderr) == ("", ""), ran.stdout + ran.stderr
         assert self.ids() == before
+
+    def calls_once_steady(self, proxy: EngineProxy) -> int:
+        """Run `dockerup` until it inspects nothing, as it does what started late and only just now.
+
+        Returns how many calls to the engine such a run takes; the proxy remembers those of the last one.
+        """
+
+        def inspects_nothing() -> bool:
+            proxy.forget()
+            self.run(env={"DOCKER_HOST": proxy.url})
+            return not inspections(proxy.calls)
+
+        wait_until(inspects_nothing, "all have run for ten seconds", seconds=60)
+        return len(proxy.calls)
 
     def listed(self) -> dict[str, dict[str, Any]]:
         """Return the engine's list of all containers, by name."""

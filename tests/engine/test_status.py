@@ -7,7 +7,7 @@ import re
 import signal
 from typing import Any
 
-from tests.engine.stories import Story
+from tests.engine.stories import Story, inspections
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_web_image
 from tests.testbed.proxy import Call, EngineProxy
@@ -29,12 +29,6 @@ def seen(story: Story, name: str, state: str) -> dict[str, Any]:
     row = rows(story)[name]
     assert row["state"] == state
     return row
-
-
-def inspections(calls: list[Call]) -> list[str]:
-    """Return the ids of the containers that were inspected."""
-    found = (re.fullmatch(r"GET /containers/([0-9a-f]+)/json", str(call)) for call in calls)
-    return [one[1] for one in found if one]
 
 
 def test_status_tells_restarts_and_the_last_change(story: Story) -> None:
@@ -73,8 +67,8 @@ def test_each_container_is_asked_for_once_and_only_when_a_person_asks(
         story.define(name, story.load("app:1"))
     story.run()
     proxied = {"DOCKER_HOST": proxy.url}
+    story.calls_once_steady(proxy)
 
-    story.run(env=proxied)
     story.run("plan", env=proxied)
     assert inspections(proxy.calls) == []
 
