@@ -14,7 +14,7 @@ import pytest
 
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
-from tests.testbed.proxy import Call, EngineProxy
+from tests.testbed.proxy import Call, EngineProxy, kill_client
 from tests.testbed.waiting import wait_until
 
 
@@ -77,15 +77,13 @@ def test_second_run_at_once_leaves_without_a_word(story: Story, proxy: EnginePro
     assert story.states() == {"app": "running"}
 
 
-def test_lock_ends_with_its_process_however_that_ends(story: Story, proxy: EngineProxy, gate: Gate) -> None:
+def test_lock_ends_with_its_process_however_that_ends(story: Story, proxy: EngineProxy) -> None:
     story.define("app", story.load("app:1"))
     through = {"DOCKER_HOST": proxy.url}
-    with started(story, env=through) as first:
-        gate.wait()
-        first.send_signal(signal.SIGKILL)
-        first.wait(30)
-    gate.open()
-    wait_until(lambda: "app" in story.states(), "the engine has made what it was asked for")
+    proxy.before = lambda call: kill_client(call) if call.path.endswith("/containers/create") else None
+    story.run(code=-signal.SIGKILL, env=through)
+    assert story.states() == {}
+    proxy.before = lambda _call: None
 
     story.run(env=through)
 
