@@ -15,9 +15,9 @@ from contextlib import contextmanager
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
-from dockerup import __version__
+from dockerup.arguments import parser
 from dockerup.problems import DockerupError, InvalidInputError, instead
-from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
+from dockerup.settings import SETTINGS
 
 if TYPE_CHECKING:
     from dockerup.configuration import Configuration
@@ -29,28 +29,10 @@ if TYPE_CHECKING:
 USAGE, BUSY, INTERRUPTED = 2, 75, 130
 STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word, and a run begins nothing new
 
-_DESCRIPTION = "Make this host run exactly the Docker containers that its configuration lists."
-_EPILOG = """\
-exit codes of apply:
-  0    the host is as listed (an update may be waiting for a registry that is away)
-  1    something listed does not run as listed; each is named on stderr
-  2    the usage or the configuration is wrong, or the list is not whole
-  75   another run is at work
-  130, 143  ended by SIGINT, SIGTERM
-
-files:
-  /etc/dockerup/dockerup.conf     settings, one key=value a line, such as unmanaged=keep
-  /etc/dockerup/containers.d/     *.json, *.yaml, *.yml: the containers
-  /var/cache/dockerup/            conveniences; may be deleted at any time
-
-what cron runs each minute:
-  dockerup --config /etc/dockerup/dockerup.conf --cache /var/cache/dockerup
-"""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     _log_to_stderr(options.verbose)
     try:
         return _COMMANDS[options.command](options)
@@ -62,105 +44,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader, `head` say, has what it wanted; Python must not complain of it when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        "dockerup",
-        description=_DESCRIPTION,
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[_shared()],
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=f"dockerup {__version__}")
-    parser.set_defaults(
-        command="apply",
-        config=None,
-        cache=DEFAULT_CACHE,
-        files=[],
-        retry=[],
-        name=None,
-        since=None,
-        **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
-    )
-    commands = parser.add_subparsers(metavar="COMMAND", dest="command_given")
-    for name, text in (
-        ("apply", "converge this host (what no command means); silent when nothing changed"),
-        ("plan", "what apply would do and why, field by field; changes nothing"),
-        ("status", "a table: each listed container, how it is, and what is wrong with it"),
-        ("history", "what runs changed on this host, when and why, and how long it was down; newest last"),
-        ("validate", "check configuration and user-data files, without an engine"),
-        ("schema", "print the JSON Schema of the containers block"),
-        ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
-    ):
-        command = commands.add_parser(
-            name, help=text, description=text, parents=[_shared()], allow_abbrev=False
-        )
-        command.set_defaults(command=name)
-        if name == "apply":
-            again = "try NAME again now, though it failed or ended"
-            command.add_argument(
-                "--retry", action="append", metavar="NAME", default=argparse.SUPPRESS, help=again
-            )
-        if name == "plan":
-            command.add_argument(
-                "--detailed-exitcode", action="store_true", help="exit 0: nothing to do, 2: changes, 1: error"
-            )
-        if name == "status":
-            command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
-            command.add_argument(
-                "--timeout", type=int, default=600, metavar="SECONDS", help="how long --wait waits (600)"
-            )
-        if name == "history":
-            command.add_argument("name", nargs="?", metavar="NAME", help="of this container only")
-            command.add_argument(
-                "--since", metavar="WHEN", help="so long ago (90m, 12h, 7d, 2w) or a date in UTC (2026-05-31)"
-            )
-        if name == "setup":
-            _add_setup(command)
-        if name == "validate":
-            command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
-    return parser
-
-
-def _add_setup(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dry-run", action="store_true", help="show what would be done; change nothing")
-    parser.add_argument("--remove", action="store_true", help="undo it; containers go on running")
-    parser.add_argument(
-        "--root", metavar="DIR", default="/", help="an image's file system, which does not run"
-    )
-    parser.add_argument("--timer", action="store_true", help="a systemd timer in place of cron")
-    parser.add_argument("--no-schema", action="store_true", help="leave cloud-init's schema as it is")
-
-
-def _shared() -> argparse.ArgumentParser:
-    """Return the options that may stand before or after a command; those after do not reset those before."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
-    parser.add_argument("--config", metavar="FILE", help=f"settings file (default {DEFAULT_CONFIG})")
-    parser.add_argument("--cache", metavar="DIR", help=f"directory of conveniences (default {DEFAULT_CACHE})")
-    for setting in SETTINGS.values():
-        if setting.flag:
-            _add_setting(parser, setting)
-    parser.add_argument("--server", action="store_true", help="stay, and run each interval seconds")
-    parser.add_argument("-v", "--verbose", action="store_true", help="say each step on stderr")
-    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but errors")
-    parser.add_argument("--json", action="store_true", help="one JSON document on stdout")
-    return parser
-
-
-def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
-    name, dest = setting.key.replace("_", "-"), f"setting_{setting.key}"
-    if isinstance(setting.default, bool):
-        parser.add_argument(f"--{name}", dest=dest, action="store_const", const="true", help=setting.help)
-        parser.add_argument(
-            f"--no-{name}", dest=dest, action="store_const", const="false", help=f"turn --{name} off"
-        )
-        return
-    default = f" (default {setting.default})" if setting.default else ""
-    kind = setting.key.rpartition("_")[2].upper()
-    text = (setting.help + default).replace("%", "%%")
-    parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=text)
 
 
 def _log_to_stderr(verbose: bool) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from dockerup import cli
+from dockerup.arguments import parser
 from dockerup.keys import CONTAINER_KEYS
 from dockerup.logins import parse_docker_config, parse_registry_auth
 from dockerup.problems import Origin
@@ -92,20 +92,20 @@ def test_password_has_no_flag_in_the_table() -> None:
 
 
 def test_readme_names_every_option_and_command() -> None:
-    words = {word for word, _ in options_of(cli._parser())}
+    words = {word for word, _ in options_of(parser())}
     assert {"--config", "--no-aws", "plan", "--detailed-exitcode"} <= words
     assert sorted(words - code_words()) == []
 
 
 def test_usage_tells_of_each_setting_that_has_a_flag() -> None:
-    usage = " ".join(cli._parser().format_help().split())
+    usage = " ".join(parser().format_help().split())
     flags = [setting for setting in SETTINGS.values() if setting.flag]
     assert len(flags) > 10
     assert [setting.key for setting in flags if setting.help not in usage] == []
 
 
 def test_readme_shows_no_option_that_there_is_not() -> None:
-    known = {word for word, is_option in options_of(cli._parser()) if is_option}
+    known = {word for word, is_option in options_of(parser()) if is_option}
     shown = "\n".join(block for language in ("sh", "console", "crontab") for block in fenced(language))
     commands = re.findall(r"^(?:[#$@*].*[ /])?dockerup (.*)$", shown, re.MULTILINE)
     used = {word for command in commands for word in command.split() if word.startswith("--")}
