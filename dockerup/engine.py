@@ -20,6 +20,7 @@ from docker import errors as docker_errors
 from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
 
+from dockerup import neighbour
 from dockerup.body import create_body
 from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from
 from dockerup.image import ImageRef
@@ -296,9 +297,12 @@ class Engine:
         return STOP_SECONDS if own is None else int(own)
 
     def start(self, container_id: ContainerId) -> None:
-        """Start a container."""
+        """Start a container, and let this host know its address, where it is the engine's."""
         with _told("start", container_id[:12]):
             self._api.start(container_id)
+        if self.url.startswith("unix://"):
+            with suppress(EngineError):  # it runs, which is what was asked for
+                neighbour.settle(self._inspected(container_id, neighbour.TIMEOUT))
 
     def unpause(self, container_id: ContainerId) -> None:
         """Let a paused container go on."""
