@@ -8,11 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Callable
 
 import docker
 import requests
@@ -31,6 +32,7 @@ from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
 from dockerup.steps import Create
 
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
+PATIENCE, PAUSE = 2.0, 0.05  # seconds, for a call that is made again, and between two of them
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
 ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
@@ -279,8 +281,9 @@ class Engine:
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
+        policy = {"Name": restart, "MaximumRetryCount": 0}
         with _told("update", container_id[:12]):
-            self._api.update_container(container_id, restart_policy={"Name": restart, "MaximumRetryCount": 0})
+            _again(lambda: self._api.update_container(container_id, restart_policy=policy))
 
     def stop(self, container_id: ContainerId, timeout: int | None = None) -> None:
         """Stop a container within `timeout` seconds, None: within its own stop time, and then kill it."""
@@ -366,6 +369,23 @@ def _message(text: str) -> str:
         return str(json.loads(text)["message"])
     except (ValueError, KeyError, TypeError):
         return text.strip()[:500]
+
+
+def _again(call: Callable[[], object]) -> None:
+    """Make a call that the engine may fail to carry out on a container that ends at this very moment.
+
+    Until it has heard of the end, it asks containerd to change a process that is no more, and answers 500.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            call()
+        except docker_errors.APIError as error:
+            if not error.is_server_error() or time.monotonic() >= deadline:
+                raise
+            time.sleep(PAUSE)
+        else:
+            return
 
 
 @contextmanager

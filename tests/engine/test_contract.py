@@ -170,6 +170,15 @@ def test_port_that_the_engine_picks_is_listed(rig: Rig) -> None:
     assert all(port.host_port > 1024 for port in seen(rig, web).ports)
 
 
+def test_restart_policy_of_a_container_that_ends_at_that_moment_changes_all_the_same(rig: Rig) -> None:
+    rig.load("brief:1", exits=0)
+    for number in range(8):
+        brief = run(rig, f"brief-{number}", image="brief:1")
+        while seen(rig, brief).state == "running":
+            rig.engine.set_restart(brief, "always")
+        rig.engine.set_restart(brief, "no")
+
+
 def test_taken_name_is_refused_at_create_and_at_rename(rig: Rig) -> None:
     create(rig, "web")
     other = create(rig, "other")
