@@ -21,8 +21,8 @@ from types import FrameType
 
 MARK = "DOCKERUP_TESTBED_NAMESPACE"
 RUN = Path("/run")
-# The user-data of the machine that the tests run on is none of their business.
-HIDDEN = (Path("/var/lib/cloud"),)
+# The user-data of the machine that the tests run on is none of their business, nor is that of other tests.
+USER_DATA = Path("/var/lib/cloud")
 # An engine reads certificates of registries there, whatever its own directories are.
 ENGINES = Path("/etc/docker")
 PROGRAMS = {
@@ -137,8 +137,8 @@ def _furnish() -> None:
     # The program mount(8) would leave its own notes in the machine's /run.
     _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
     _mount("proc", "/proc", "proc")
-    ENGINES.mkdir(exist_ok=True)
-    for directory in (RUN, ENGINES, *filter(Path.is_dir, HIDDEN)):
+    for directory in (RUN, ENGINES, USER_DATA):
+        directory.mkdir(exist_ok=True)  # else the first test that makes it makes it for all namespaces
         _mount("dockerup-testbed", str(directory), "tmpfs", options="mode=0755")
 
 
