@@ -12,7 +12,7 @@ from dockerup.decision import Decision
 from dockerup.definition import definition_hash, describe
 from dockerup.fetch import write_fetch
 from dockerup.host import Host, asides, dependents_first, entry_of
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from dockerup.memory import failed_name
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container

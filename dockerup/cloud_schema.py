@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dockerup.keys import CONTAINER, SECRETS
+from dockerup.keys import CONTAINER, WRITTEN_SECRETS
 from dockerup.settings import SETTINGS, Setting
 
 _LINE = '  "patternProperties": {"^containers$": '  # how the one line begins that we add
@@ -37,7 +37,7 @@ def without_our_keys(schema: str) -> str:
 
 def _our_schema() -> dict[str, Any]:
     container = _as_draft_04(CONTAINER.schema)
-    for path in SECRETS:
+    for path in WRITTEN_SECRETS:
         _unchecked(container, path)
     settings = {key: _setting_schema(setting) for key, setting in SETTINGS.items()}
     return {

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dockerup.keys import CONTAINER_KEYS, SECRETS, Change
+from dockerup.keys import CONTAINER_KEYS, SECRETS
+from dockerup.keys.row import Change
 
 SCHEME = 1
 _SECRET_KEYS = tuple(".".join((*path, "")) for path in SECRETS)

@@ -9,7 +9,7 @@ from dockerup.decision import Decision
 from dockerup.definition import SCHEME, definition_hash, differences
 from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Existing, Target, Why

@@ -39,15 +39,6 @@ class Kind:
     schema: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key of an object: its kind and what it means. `required` keys must be there."""
-
-    kind: Kind
-    help: str
-    required: bool = False
-
-
 def refuse(origin: Origin, what: str, fix: str) -> NoReturn:
     """Raise Refused with one problem."""
     raise Refused(Problem(origin, what, fix))
@@ -87,11 +78,13 @@ def _type_words(value: object) -> str:
     return str(value)
 
 
-def _step(key: object) -> str:
+def step_of(key: object) -> str:
+    """Return a key as a step of a path."""
     return key if isinstance(key, str) else show(key)
 
 
-def _expected(value: object, origin: Origin, says: str) -> NoReturn:
+def expected(value: object, origin: Origin, says: str) -> NoReturn:
+    """Raise Refused for a value that is not of the kind that `says` names."""
     refuse(origin, f"{show(value)} is not {says}", f"Write {says}.")
 
 
@@ -110,7 +103,7 @@ def text(says: str, pattern: str, *, also: Callable[[str, Origin], str] | None =
 
     def read(value: Any, origin: Origin) -> str:
         if not isinstance(value, str) or not matches(value):
-            _expected(value, origin, says)
+            expected(value, origin, says)
         return also(value, origin) if also else value
 
     return Kind(says, read, {"type": "string", "pattern": pattern})
@@ -144,7 +137,7 @@ def whole_number(least: int, most: int, pattern: str) -> Kind:
         if isinstance(value, str) and digits.search(value):
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            _expected(value, origin, says)
+            expected(value, origin, says)
         return value
 
     number = {"type": "integer", "minimum": least, "maximum": most}
@@ -168,7 +161,7 @@ def seconds(least: int, most: int, example: str) -> Kind:
         if isinstance(value, str) and matches(value):
             amount = _seconds_of(value)
         elif isinstance(value, bool) or not isinstance(value, int):
-            _expected(value, origin, says)
+            expected(value, origin, says)
         else:
             amount = value
         if not least <= amount <= most:
@@ -202,7 +195,7 @@ def truth() -> Kind:
         if isinstance(value, bool):
             return value
         if not isinstance(value, str) or value not in meaning:
-            _expected(value, origin, says)
+            expected(value, origin, says)
         return meaning[value]
 
     return Kind(says, read, {"enum": [True, False, *meaning]})
@@ -217,7 +210,7 @@ def choice(words: Mapping[Any, str]) -> Kind:
         for word, meant in words.items():
             if value == word and isinstance(value, bool) == isinstance(word, bool):
                 return meant
-        refuse(origin, f"{show(value)} is not {says}", instead(_step(value), canonical))
+        refuse(origin, f"{show(value)} is not {says}", instead(step_of(value), canonical))
 
     return Kind(says, read, {"enum": list(words)})
 
@@ -232,7 +225,7 @@ def words(says: str) -> Kind:
             except ValueError as error:
                 refuse(origin, f"the quotes do not match ({error})", "Close each quote, or write a list.")
         if not isinstance(value, list) or not value:
-            _expected(value, origin, says)
+            expected(value, origin, says)
         one = text("a string", r"[^\0]*").read
         return gather(partial(one, word, origin.at(i)) for i, word in enumerate(value))
 
@@ -247,7 +240,7 @@ def list_of(kind: Kind, says: str) -> Kind:
 
     def read(value: Any, origin: Origin) -> list[Any]:
         if not isinstance(value, list):
-            _expected(value, origin, says)
+            expected(value, origin, says)
         return gather(partial(kind.read, one, origin.at(i)) for i, one in enumerate(value))
 
     return Kind(says, read, {"type": "array", "items": kind.schema})
@@ -270,7 +263,7 @@ def map_of(kind: Kind, says: str, key_says: str, key_pattern: str, *, hidden: bo
 
     def name_of(key: object) -> str:
         # Who writes NAME=VALUE where a name belongs has put the secret into the key.
-        return _step(key).partition("=")[0] if hidden else _step(key)
+        return step_of(key).partition("=")[0] if hidden else step_of(key)
 
     def read_one(key: Any, value: Any, origin: Origin) -> tuple[str, Any]:
         if not isinstance(key, str) or not matches(key):
@@ -289,34 +282,6 @@ def map_of(kind: Kind, says: str, key_says: str, key_pattern: str, *, hidden: bo
         "type": "object",
         "propertyNames": {"pattern": key_pattern},
         "additionalProperties": kind.schema,
-    }
-    return Kind(says, read, schema)
-
-
-def object_of(keys: Mapping[str, Key], says: str) -> Kind:
-    """An object with known keys; an unknown one is an error that names the nearest."""
-
-    def read_one(key: Any, value: Any, origin: Origin) -> tuple[str, Any]:
-        if key not in keys:
-            refuse(origin, f"there is no key {show(key)} here", instead(_step(key), keys))
-        return key, keys[key].kind.read(value, origin)
-
-    def missing(key: str, origin: Origin) -> NoReturn:
-        refuse(origin, f'the key "{key}" is missing', f"Write {key}: {keys[key].kind.says}.")
-
-    def read(value: Any, origin: Origin) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
-            _expected(value, origin, says)
-        absent = [key for key, row in keys.items() if row.required and key not in value]
-        readings: list[Callable[[], Any]] = [partial(missing, k, origin) for k in absent]
-        readings += [partial(read_one, k, v, origin.at(_step(k))) for k, v in value.items()]
-        return dict(sorted(gather(readings)))
-
-    schema = {
-        "type": "object",
-        "properties": {key: {**row.kind.schema, "description": row.help} for key, row in keys.items()},
-        "required": [key for key, row in keys.items() if row.required],
-        "additionalProperties": False,
     }
     return Kind(says, read, schema)
 

@@ -11,7 +11,8 @@ from functools import partial
 from typing import Any
 
 from dockerup import kinds
-from dockerup.kinds import Key, Kind, refuse
+from dockerup.kinds import Kind, refuse
+from dockerup.objects import Key, object_of
 from dockerup.problems import Origin
 from dockerup.window import EXAMPLE, PATTERN, InvalidWindowError, parse_window
 
@@ -66,7 +67,7 @@ def health_check() -> Kind:
             kinds.seconds(0, DAY, "2m"), "time after the start in which failures do not count (default 0s)"
         ),
     }
-    return kinds.checked(kinds.object_of(keys, "a health check: an object"), _canonical_check)
+    return kinds.checked(object_of(keys, "a health check: an object"), _canonical_check)
 
 
 def _canonical_check(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
@@ -124,7 +125,7 @@ def depends_on(name: Kind) -> Kind:
             "`SUCCESS`: it has ended with exit code 0",
         ),
     }
-    whole = kinds.object_of(keys, "a dependency")
+    whole = object_of(keys, "a dependency")
 
     def read(value: Any, origin: Origin) -> dict[str, str]:
         if isinstance(value, Mapping):
@@ -180,7 +181,7 @@ def update() -> Kind:
             kinds.seconds(0, 366 * DAY, "48h"), "how long a newer image has to be out, such as `48h` or `7d`"
         ),
     }
-    return kinds.checked(kinds.object_of(keys, "an object"), _canonical_update)
+    return kinds.checked(object_of(keys, "an object"), _canonical_update)
 
 
 def _canonical_update(value: dict[str, Any], origin: Origin) -> dict[str, Any]:

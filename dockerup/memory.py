@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.images import WantedImage
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 

@@ -12,8 +12,10 @@ from functools import partial
 from typing import Any
 
 from dockerup import kinds
+from dockerup.amounts import LEAST_MEMORY
 from dockerup.image import ImageRef, default_name, parse_reference
-from dockerup.keys import CONTAINER, CONTAINER_KEYS, LEAST_MEMORY, NAME
+from dockerup.keys import CONTAINER, CONTAINER_KEYS
+from dockerup.keys.words import NAME
 from dockerup.kinds import Refused, refuse
 from dockerup.lifecycle import HEALTH_DEFAULTS
 from dockerup.problems import Origin, Problem

@@ -11,7 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from dockerup.keys import CONTAINER_KEYS, Change, ContainerKey
+from dockerup.keys import CONTAINER_KEYS
+from dockerup.keys.row import Change, ContainerKey
+from dockerup.objects import SAME_AS
 from dockerup.problems import InvalidInputError
 from dockerup.settings import SETTINGS, Setting, read_settings
 
@@ -38,7 +40,7 @@ def settings_table() -> str:
 def container_table() -> str:
     """Return the table of a container's keys and those inside of them, in Markdown."""
     rows = (row for name, key in CONTAINER_KEYS.items() for row in _container_rows(name, key))
-    return _table(("key", "value", "meaning", "a change makes"), rows)
+    return _table(("key", "also called", "value", "meaning", "a change makes"), rows)
 
 
 def in_step(text: str) -> str:
@@ -87,7 +89,8 @@ def _container_rows(name: str, key: ContainerKey) -> Iterator[Sequence[str]]:
     required = ", required" if key.key.required else ""
     value = f"{key.key.kind.says}{required}"
     makes = "another entry" if name == "name" else _MAKES[key.change]
-    yield f"`{name}`", value, key.key.help, makes
+    also = ", ".join(f"`{alias}`" for alias in key.key.aliases)
+    yield f"`{name}`", also, value, key.key.help, makes
     yield from _inner_rows(name, key.key.kind.schema)
 
 
@@ -96,10 +99,24 @@ def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]
     if "items" in schema:
         path, schema = f"{path}[]", schema["items"]
     schema = next((one for one in schema.get("anyOf", ()) if "properties" in one), schema)
-    for name, inner in schema.get("properties", {}).items():
+    properties = schema.get("properties", {})
+    also = _aliases(properties)
+    for name, inner in properties.items():
+        if inner["description"].startswith(SAME_AS):
+            continue
+        called = ", ".join(f"`{alias}`" for alias in also.get(name, ()))
         required = ", required" if name in schema["required"] else ""
-        yield f"`{path}.{name}`", f"{_words(inner)}{required}", inner["description"], ""
+        yield f"`{path}.{name}`", called, f"{_words(inner)}{required}", inner["description"], ""
         yield from _inner_rows(f"{path}.{name}", inner)
+
+
+def _aliases(properties: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return the other names of each of an object's keys, as their descriptions tell."""
+    also: dict[str, list[str]] = {}
+    for alias, inner in properties.items():
+        if inner["description"].startswith(SAME_AS):
+            also.setdefault(inner["description"][len(SAME_AS) :].strip("`"), []).append(alias)
+    return also
 
 
 def _words(schema: Mapping[str, Any]) -> str:

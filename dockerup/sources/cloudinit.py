@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dockerup.files import write_whole
-from dockerup.keys import SECRETS
+from dockerup.keys import WRITTEN_SECRETS
 from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.sources.listing import BLOCK, KEY, items_of_list
 from dockerup.sources.result import Item, SourceResult
@@ -154,7 +154,7 @@ def _numbers(value: object, origin: Origin) -> Iterator[tuple[Origin, int]]:
     if isinstance(value, dict):
         for key, part in value.items():
             inner = origin.at(str(key))
-            if inner.path[2:] not in SECRETS:
+            if inner.path[2:] not in WRITTEN_SECRETS:
                 yield from _numbers(part, inner)
     elif isinstance(value, list):
         for index, part in enumerate(value):

@@ -12,7 +12,7 @@ from dockerup import labels
 from dockerup.body import create_body
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Policy
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from tests.model import Content, Killed, Model, ModelError, sha256
 from tests.plan.hosts import Case, Listing
 

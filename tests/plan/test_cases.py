@@ -47,7 +47,7 @@ from dockerup.clean_up import is_full
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from dockerup.plan import make_plan
 from dockerup.snapshot import (
     Container,

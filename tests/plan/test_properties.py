@@ -14,7 +14,7 @@ from hypothesis import given, note, settings
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.execute import Outcome, Result
-from dockerup.keys import Change
+from dockerup.keys.row import Change
 from dockerup.plan import make_plan
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec

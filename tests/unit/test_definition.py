@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup.definition import definition_hash, describe, differences
-from dockerup.keys import CONTAINER_KEYS, Change
+from dockerup.keys import CONTAINER_KEYS
+from dockerup.keys.row import Change
 from dockerup.problems import Origin
 from dockerup.sources.result import Item
 from dockerup.spec import ContainerSpec, parse

@@ -34,7 +34,21 @@ DECIDING: tuple[str, ...] = (
         "names",
         "proof",
     ),
-    *("images", "steps", "spec", "keys", "kinds", "lifecycle", "window", "definition", "desired", "logins"),
+    *(
+        "images",
+        "steps",
+        "spec",
+        "keys",
+        "kinds",
+        "objects",
+        "amounts",
+        "body",
+        "lifecycle",
+        "window",
+        "definition",
+        "desired",
+        "logins",
+    ),
     *("pull_progress", "pull_errors"),
 )
 # What asks the world something or changes it. The clock is a part of the world; that nobody asks it through

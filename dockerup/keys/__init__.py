@@ -1,0 +1,61 @@
+"""The keys of a container: one table, from which all else comes that knows of a key.
+
+Parser, messages, JSON Schema, reference, hash and what the engine is told. Each group of rows has a room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from dockerup.keys.identity import IDENTITY
+from dockerup.keys.life import LIFE
+from dockerup.keys.network import NETWORK
+from dockerup.keys.resources import RESOURCES
+from dockerup.keys.row import ContainerKey
+from dockerup.keys.security import SECURITY
+from dockerup.keys.storage import STORAGE
+from dockerup.objects import Spelling, object_of
+
+CONTAINER_KEYS: Mapping[str, ContainerKey] = {
+    **IDENTITY,
+    **NETWORK,
+    **STORAGE,
+    **RESOURCES,
+    **SECURITY,
+    **LIFE,
+}
+# The paths inside of a definition to the objects whose values are secrets.
+SECRETS: frozenset[tuple[str, ...]] = frozenset(
+    (name, *row.secrets) for name, row in CONTAINER_KEYS.items() if row.secrets is not None
+)
+# The same paths by every name that a person may write.
+WRITTEN_SECRETS: frozenset[tuple[str, ...]] = frozenset(
+    (written, *row.secrets)
+    for name, row in CONTAINER_KEYS.items()
+    if row.secrets is not None
+    for written in (name, *row.key.aliases)
+)
+# Names that are no keys of their own: what they hold is said by others.
+SPELLINGS: Mapping[str, Spelling] = {}
+CONTAINER = object_of(
+    {name: row.key for name, row in CONTAINER_KEYS.items()}, "a container: an object", SPELLINGS
+)
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the JSON Schema (2020-12) of a containers document: one container, a list, or a block."""
+    container = {"$ref": "#/$defs/container"}
+    containers = {"type": "array", "items": container, "description": "the containers that have to run"}
+    block = {
+        "type": "object",
+        "properties": {"containers": containers},
+        "required": ["containers"],
+        "additionalProperties": False,
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "dockerup: the containers that a host has to run",
+        "$defs": {"container": dict(CONTAINER.schema)},
+        "anyOf": [block, containers, container],
+    }
