@@ -31,6 +31,7 @@ from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition
+from dockerup.volumes import sharers
 
 
 def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) -> dict[str, Decision]:
@@ -93,7 +94,7 @@ def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None
     """Return why an open replacement goes back, "" when it goes on."""
     last = opened.last
     stopped = last is not None and not last.running
-    if last is not None and stopped and not _may_start(last, host):
+    if last is not None and stopped and not opened.new.running and not _may_start(last, host):
         return ""  # there is nothing to go back to
     if opened.reason or keeper is opened.new or opened.new.running or settled(opened.new, spec):
         return opened.reason
@@ -102,9 +103,13 @@ def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None
 
 
 def _may_start(one: Container, host: Host) -> bool:
-    """Tell whether what a container holds on to runs, or is listed and so will."""
+    """Tell whether what a container holds on to runs, or is listed and so will.
+
+    The engine looks for those that it has volumes from when it is created, and never again.
+    """
     by_id = {other.container_id: other for other in host.observed.containers}
-    held = (by_id.get(ContainerId(i)) for i in labels.read_map(one.labels, labels.BOUND).values())
+    bound = labels.read_map(one.labels, labels.BOUND)
+    held = (by_id.get(ContainerId(bound[name])) for name in bound.keys() - sharers(one))
     return all(other is not None and (other.running or entry_of(other) in host.listed) for other in held)
 
 

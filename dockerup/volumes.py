@@ -24,7 +24,7 @@ def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> 
     old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
     shared = {
         mount.volume
-        for name in {*decision.spec.volumes_from, *_sharers(old)}
+        for name in {*decision.spec.volumes_from, *sharers(old)}
         for one in host.families.get(name, ())
         for mount in one.mounts
     }
@@ -52,7 +52,7 @@ def _own_paths(old: Container, sharers: Iterable[str], host: Host) -> set[str] |
     return _anonymous_paths(old) if gone else None
 
 
-def _sharers(old: Container) -> set[str]:
+def sharers(old: Container) -> set[str]:
     """Return the entries from which a container's own definition took volumes."""
     return {str(one["from"]) for one in _defined_volumes(old) if "from" in one}
 
