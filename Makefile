@@ -1,6 +1,6 @@
 # make demo   the main job, shown on a private engine and registry in about half a minute
 # make test   every check and test        make lint   style and types only
-# make test-crash   a kill at every engine call in turn, and 200 random schedules: half an hour
+# make test-crash   a kill at every engine call and every write, 200 random schedules: most of an hour
 # make soak   random schedules for SOAK=600 seconds       make schedules SEEDS=17,18   those of these seeds
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
@@ -29,7 +29,7 @@ PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-pure
 .PHONY: demo test test-crash test-vm schedules soak lint bench clean $(PARTS)
-.PHONY: crash-calls crash-schedules-1 crash-schedules-2
+.PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
 demo: $(READY) $(HOST_READY)
@@ -53,10 +53,13 @@ $(PARTS):
 
 # The schedules in two halves, each on an engine of its own.
 test-crash: $(READY) $(HOST_READY)
-	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2
+	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2 crash-writes
 
 crash-calls:
-	$(PRIVATE) $(PYTEST) -q -m crash_all tests/engine/test_crash.py
+	$(PRIVATE) $(PYTEST) -q -rP -m crash_all tests/engine/test_crash.py
+
+crash-writes:
+	$(PRIVATE) $(PYTEST) -q -rP -m crash_all tests/engine/test_state_writes.py
 
 SCHEDULES := tests/engine/test_schedules.py
 crash-schedules-1 crash-schedules-2:

@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
+from contextlib import suppress
+
+# Programs that read whole directories, such as cron and cloud-init, pass over names that end like this.
+_TEMPORARY = ".dockerup-{}"
+_LEFT = re.compile(r".+\.dockerup-([0-9]+)")
 
 
 def write_whole(path: str, raw: bytes) -> None:
     """Put a file in place at once, 0600 in a directory that is 0700. Raises OSError."""
     make_private(os.path.dirname(path))
     replace_file(path, raw, 0o600)
+    _clear_up(os.path.dirname(path))
 
 
 def replace_file(path: str, raw: bytes, mode: int) -> None:
     """Put a file in place at once, in a directory that is there. Raises OSError."""
-    # Programs that read whole directories, such as cron and cloud-init, pass over names that end like this.
-    temporary = f"{path}.dockerup-{os.getpid()}"
+    temporary = path + _TEMPORARY.format(os.getpid())
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:
@@ -55,6 +61,15 @@ def open_own(path: str, flags: int) -> int:
         return descriptor
     os.close(descriptor)
     raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), path)
+
+
+def _clear_up(directory: str) -> None:
+    """Take away what processes were writing here when they were killed, as far as it can be."""
+    for name in os.listdir(directory):
+        left = _LEFT.fullmatch(name)
+        if left and not os.path.exists(f"/proc/{left[1]}"):
+            with suppress(OSError):
+                os.unlink(os.path.join(directory, name))
 
 
 def _sync_directory(directory: str) -> None:
