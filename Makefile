@@ -27,7 +27,7 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-pure
+PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-core part-pure
 .PHONY: demo test test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
@@ -43,9 +43,12 @@ part-faults: TESTS := $(FAULTS)
 part-examples: TESTS := tests/examples
 part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-d]*.py))
 part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[e-z]*.py))
+# Docker 29 as a client meets it: containerd's image store, and no API under 1.44.
+part-core: TESTS := tests/core
+part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)
 part-pure: TESTS := tests/unit tests/plan
 
-test: lint $(HOST_READY) $(SYSTEMS) $(STOCK)
+test: lint $(HOST_READY) $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
 	$(MAKE) --jobs=$(words $(PARTS)) --output-sync=target $(PARTS)
 
 $(PARTS):
@@ -101,6 +104,10 @@ $(SYSTEMS): | $(HOST_READY)
 
 $(STOCK): | $(HOST_READY)
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/examples/stock.sh
+
+# The engines of other releases, each in a root file system of its own.
+$(CACHE)/%-docker $(CACHE)/%-podman: | $(HOST_READY)
+	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/testbed/engines.sh $(notdir $@)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -161,7 +161,7 @@ def _may_be_fetched(host: Host, decisions: Mapping[str, Decision]) -> set[ImageI
     return {
         image.image_id
         for image in host.observed.images
-        if any(digest.partition("@")[0] in names for digest in image.digests)
+        if any(digest.partition("@")[0] in names for digest in (*image.digests, *image.implied))
     }
 
 

@@ -21,7 +21,7 @@ from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
 from dockerup.pull import pull
-from dockerup.registry import Checked, Manner, check
+from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Disk, Snapshot
@@ -73,10 +73,18 @@ class Connection:
         """Return the snapshot with the wanted containers inspected."""
         return self.engine.with_details(observed, wanted, self.settings.concurrency)
 
-    def ask(self, refs: Collection[ImageRef], missing: Collection[ImageRef], *, keep: bool) -> Checked:
+    def ask(
+        self,
+        refs: Collection[ImageRef],
+        missing: Collection[ImageRef],
+        doubtful: Mapping[ImageRef, str] | None = None,
+        *,
+        keep: bool,
+    ) -> Checked:
         """Return what the registries say of some references; one that is away says Unknown.
 
-        `missing` are those without an image here. `keep`: what the registries taught is for the next run.
+        `missing` are those without an image here, `doubtful` those whose image may have been made here, with
+        the digest of it. `keep`: what the registries taught is for the next run.
         """
         if not refs:
             return Checked({}, RegistryMemory())
@@ -90,7 +98,7 @@ class Connection:
             certificates=CERTIFICATES if self.engine.url.startswith("unix://") else "",
             chance=os.urandom(1)[0] / 255,
         )
-        checked = check(refs, manner, before, now, missing)
+        checked = confirm(check(refs, manner, before, now, missing), doubtful or {}, manner, now)
         if keep:
             with self._keeping:
                 kept = RegistryMemory.of(self.cache.read(REGISTRIES), now)

@@ -19,11 +19,11 @@ import docker
 import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, version_gte
 
 from dockerup import neighbour
 from dockerup.body import create_body
-from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from
+from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from, parts_from
 from dockerup.image import ImageRef
 from dockerup.logins import Login
 from dockerup.output import frames, last_lines, passed_on
@@ -36,6 +36,10 @@ PATIENCE, PAUSE = 2.0, 0.05  # seconds, for a call that is made again, and betwe
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
 ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
+# The first API versions that tell which manifests an index names and which of them are here (containerd's
+# image store; Engine 27.2 and 28.0). Before them, an index with anything new in it is another image.
+LISTED_MANIFESTS = "1.47"
+INSPECTED_MANIFESTS = "1.48"
 LOGS_TIMEOUT = 10  # seconds without a byte of them
 EVENTS_TIMEOUT = 10  # seconds, for those of the past
 
@@ -149,12 +153,18 @@ class Engine:
         with _told("list", "containers"):
             containers = tuple(container_from(raw) for raw in self._api.containers(all=True))
         with _told("list", "images"):
-            images = tuple(image_from(raw) for raw in self._api.images())
+            images = tuple(image_from(raw) for raw in self._images())
         names = None
         if networks:
             with _told("list", "networks"):
                 names = frozenset(str(raw["Name"]) for raw in self._api.networks())
         return Snapshot(containers, images, names, own_id)
+
+    def _images(self) -> Any:
+        query = {"manifests": 1} if self._speaks(LISTED_MANIFESTS) else {}
+        response = self._api.get(self._url("/images/json"), params=query)
+        _raise_for(response, "list images")
+        return response.json()
 
     def with_details(
         self, snapshot: Snapshot, wanted: frozenset[ContainerId], concurrency: int = 1
@@ -266,6 +276,22 @@ class Engine:
             if error.status == 404:
                 return None
             raise
+
+    def means(self, name: str, image_id: ImageId) -> bool:
+        """Tell whether a name means an image, or another index of the same one for this host's platform."""
+        found = self.image_id(name)
+        return found == image_id or bool(self._parts(name) & self._parts(image_id))
+
+    def _parts(self, name: str) -> frozenset[str]:
+        """Return the manifests for a platform each that are here of an image, () where it is not told."""
+        if not self._speaks(INSPECTED_MANIFESTS):
+            return frozenset()
+        with _told("inspect image", name):
+            response = self._api.get(self._url(f"/images/{name}/json"), params={"manifests": 1})
+            return parts_from(response.json()) if response.ok else frozenset()
+
+    def _speaks(self, version: str) -> bool:
+        return bool(version_gte(self.api_version, version))
 
     def tag(self, source: str, tag: str) -> None:
         """Let a tag mean an image."""

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ipaddress
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
+from dockerup.images import is_owner_tag
 from dockerup.output import cut
 from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageEvent, ImageId, Lately, Mount
 from dockerup.spec import Port
@@ -48,6 +49,8 @@ def container_from(raw: Mapping[str, Any]) -> Container:
             for mount in raw.get("Mounts") or []
             if mount.get("Type") == "volume" and mount.get("Name")
         ),
+        # From API 1.48 on, with containerd's store.
+        part=str((raw.get("ImageManifestDescriptor") or {}).get("digest", "")),
     )
 
 
@@ -89,13 +92,51 @@ def _port(raw: Mapping[str, Any]) -> Port:
 
 
 def image_from(raw: Mapping[str, Any]) -> Image:
-    """Return an image from an element of GET /images/json."""
+    """Return an image from an element of GET /images/json.
+
+    With containerd's image store (a feature from Engine 24.0 on, the default of 29.0) an image's id is the
+    digest of its manifest or index; names by digest are among the tags, and `RepoDigests` is made up from
+    one of the names, whether or not any registry has the image. It is the bare id for an image whose layers
+    came here with another one, packed in another way: that has no time of creation either.
+    """
+    image_id = ImageId(raw["Id"])
+    names = sorted(name for name in raw.get("RepoTags") or [] if not name.startswith("<none>"))
+    shown = sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))
+    tags = tuple(name for name in names if "@" not in name)
+    by_digest = any(name.endswith(image_id) for name in shown)
+    digests = tuple(name for name in names if "@" in name) if by_digest else tuple(shown)
+    parts = parts_from(raw)
     return Image(
-        image_id=ImageId(raw["Id"]),
-        tags=tuple(sorted(tag for tag in raw.get("RepoTags") or [] if not tag.startswith("<none>"))),
-        digests=tuple(sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))),
+        image_id=image_id,
+        tags=tags,
+        digests=digests,
         created=int(raw.get("Created", 0)),
         size=int(raw.get("Size", 0)),
+        implied=_implied(image_id, tags, digests) if by_digest and not _was_loaded(raw) else (),
+        parts=parts,
+    )
+
+
+def _implied(image_id: ImageId, tags: Iterable[str], digests: Collection[str]) -> tuple[str, ...]:
+    names = {f"{tag.rpartition(':')[0]}@{image_id}" for tag in tags if not is_owner_tag(tag)}
+    return tuple(sorted(names - {*digests}))
+
+
+def _was_loaded(raw: Mapping[str, Any]) -> bool:
+    """Tell whether an image came out of an archive (`docker load`), as containerd's import notes it.
+
+    Told from API 1.48 on; the key is of containerd's images/annotations.go.
+    """
+    descriptor = raw.get("Descriptor") or {}
+    return "io.containerd.image.name" in (descriptor.get("annotations") or {})
+
+
+def parts_from(raw: Mapping[str, Any]) -> frozenset[str]:
+    """Return the digests of what is here of an image, for a platform each (`manifests`, from API 1.47 on)."""
+    return frozenset(
+        str(one["ID"])
+        for one in raw.get("Manifests") or []
+        if one.get("Available") and one.get("Kind") == "image"
     )
 
 

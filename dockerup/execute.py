@@ -52,7 +52,7 @@ Fetcher = Callable[[ImageRef, Event], bool]
 class Verbs(Protocol):
     """What an engine can be asked to do; see `dockerup.engine.Engine`."""
 
-    def image_id(self, name: str) -> ImageId | None: ...
+    def means(self, name: str, image_id: ImageId) -> bool: ...
     def tag(self, source: str, tag: str) -> None: ...
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
     def set_restart(self, container_id: ContainerId, restart: str) -> None: ...
@@ -317,10 +317,11 @@ class _Execution:
             engine.tag(step.previous, step.tag)
 
     def _create(self, step: Create) -> None:
-        if step.unless_image is not None:
-            fetched = self._engine.image_id(step.spec.image.familiar)
-            if fetched == step.unless_image:
-                raise _RefusedError("the newer image is the same for this platform")
+        same = step.unless_image is not None and self._engine.means(
+            step.spec.image.familiar, step.unless_image
+        )
+        if same:
+            raise _RefusedError("the newer image is the same for this platform")
         ids = {name: self._id(target) for name, target in step.bound}
         bound = {labels.BOUND: json.dumps(ids, sort_keys=True)} if ids else {}
         self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})

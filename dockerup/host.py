@@ -82,7 +82,7 @@ class Host:
             name = entry_of(one)
             families[name] = (*families.get(name, ()), one)
         by_name = {one.name: one for one in observed.containers}
-        local = LocalImages.of(observed.images)
+        local = LocalImages.of(observed.images, answers)
         memories: dict[str, Memory] = {}
         for spec in desired.specs:
             failed = by_name.get(failed_name(spec.name))

@@ -29,21 +29,21 @@ class LocalImages:
     by_digest: Mapping[str, Image]
 
     @classmethod
-    def of(cls, images: Iterable[Image]) -> LocalImages:
-        """Return the index of some images."""
+    def of(cls, images: Iterable[Image], answers: Mapping[ImageRef, Answer] | None = None) -> LocalImages:
+        """Return the index of some images. `answers` confirm the digests that are only implied."""
         images = tuple(images)
+        known = {ref.familiar_name for ref, one in (answers or {}).items() if isinstance(one, Known)}
         return cls(
             {image.image_id: image for image in images},
             {tag: image for image in images for tag in image.tags},
-            {digest: image for image in images for digest in image.digests},
+            {digest: image for image in images for digest in _carried(image, known)},
         )
 
     def digest_of(self, image_id: ImageId, ref: ImageRef) -> str:
         """Return the digest that an image carries for a reference's repository, "" when it carries none."""
-        image = self.by_id.get(image_id)
         prefix = f"{ref.familiar_name}@"
-        digests = [name[len(prefix) :] for name in image.digests if name.startswith(prefix)] if image else []
-        return min(digests, default="")
+        found = (name for name, one in self.by_digest.items() if one.image_id == image_id)
+        return min((name[len(prefix) :] for name in found if name.startswith(prefix)), default="")
 
 
 @dataclass(frozen=True)
@@ -80,9 +80,34 @@ def absent(refs: Iterable[ImageRef], local: LocalImages) -> frozenset[ImageRef]:
     return frozenset(ref for ref in refs if ref.familiar not in local.by_tag)
 
 
+def _carried(image: Image, known: Collection[str]) -> tuple[str, ...]:
+    """Return an image's digests, and those implied for repositories that are known to have it."""
+    return (*image.digests, *(name for name in image.implied if name.partition("@")[0] in known))
+
+
 def _made_here(ref: ImageRef, local: LocalImages) -> bool:
     image = local.by_tag.get(ref.familiar)
-    return image is not None and not local.digest_of(image.image_id, ref)
+    return image is not None and not local.digest_of(image.image_id, ref) and not _implied(ref, image)
+
+
+def _implied(ref: ImageRef, image: Image) -> str:
+    prefix = f"{ref.familiar_name}@"
+    return next((name[len(prefix) :] for name in image.implied if name.startswith(prefix)), "")
+
+
+def doubtful(refs: Iterable[ImageRef], local: LocalImages) -> Mapping[ImageRef, str]:
+    """Return the references of which nobody knows whether the image here was fetched, with its digest.
+
+    A tag of another digest is a newer image only where the registry knows the one that is here, too.
+    """
+    here = {ref: local.by_tag[ref.familiar] for ref in refs if ref.familiar in local.by_tag}
+    digests = {ref: _implied(ref, image) for ref, image in here.items()}
+    return {ref: digest for ref, digest in digests.items() if digest}
+
+
+def same_for_platform(image: Image, other: Image) -> bool:
+    """Tell whether two images are one for this host: the same, or indexes of the same for its platform."""
+    return image.image_id == other.image_id or bool(image.parts & other.parts)
 
 
 def wanted_image(spec: ContainerSpec, local: LocalImages, answers: Mapping[ImageRef, Answer]) -> WantedImage:

@@ -57,9 +57,11 @@ def same_definition(one: Container, spec: ContainerSpec) -> bool:
 
 def same_image(one: Container, image: WantedImage) -> bool:
     """Tell whether a container has the image that its entry needs, or none is known that it should have."""
+    if one.image_id == image.digest:
+        return True  # in containerd's store, which does not list every image that a container has
     if image.local is None:
         return not image.certain
-    return one.image_id == image.local.image_id
+    return one.image_id == image.local.image_id or one.part in image.local.parts
 
 
 def _same_bonds(

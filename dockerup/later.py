@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from dockerup import labels
 from dockerup.host import Host, managed
-from dockerup.images import WantedImage, wanted_image
+from dockerup.images import WantedImage, same_for_platform, wanted_image
 from dockerup.memory import failed_name
 from dockerup.snapshot import Image
 from dockerup.spec import ContainerSpec
@@ -26,7 +26,7 @@ def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
     if memory is not None and memory.of_image and here.image_id != memory.one.image_id:
         held = f"a newer image failed; it is tried again after {utc(memory.until)}"
         return replace(_as_it_is(spec, here, host), held=held, rolled_back=True)
-    if not newest.digest or (newest.local is not None and newest.local.image_id == here.image_id):
+    if not newest.digest or (newest.local is not None and same_for_platform(newest.local, here)):
         return newest
     held, fetch = _held(spec, newest, host)
     if not held:

@@ -21,7 +21,7 @@ from dockerup.history import append
 from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
-from dockerup.images import LocalImages, absent, questions
+from dockerup.images import LocalImages, absent, doubtful, questions
 from dockerup.listener import Listener
 from dockerup.plan import make_plan
 from dockerup.report import Report
@@ -92,7 +92,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             if run.spread and settings.splay and asked and not missing:
                 run.stop.wait(host.splay())
                 work.look()
-            checked = host.ask(asked if not run.stop.is_set() else (), missing, keep=run.act)
+            asked = asked if not run.stop.is_set() else frozenset()
+            checked = host.ask(asked, missing, doubtful(asked, local), keep=run.act)
             notes += [*checked.notes, *_unknown(checked.answers)]
             policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
             policy = replace(work.go(checked.answers, policy), tried=frozenset())

@@ -103,6 +103,29 @@ def check(
     return Checked(answers, after, tuple(_notes(memory, after, sites)))
 
 
+def confirm(checked: Checked, doubtful: Mapping[ImageRef, str], manner: Manner, now: float) -> Checked:
+    """Return the answers without those that are about somebody else's image; never raises.
+
+    `doubtful` are the digests of local images that may have been made on this host. Where a tag means
+    another one, its registry is asked for that of the local image: it has it if the image is its own.
+    """
+    answers = dict(checked.answers)
+    others = {
+        ref: ref.with_digest(digest)
+        for ref, digest in doubtful.items()
+        if isinstance(answers.get(ref), Known) and answers[ref] != Known(digest)
+    }
+    if not others:
+        return checked
+    again = check(others.values(), manner, checked.memory, now, tuple(others.values()))
+    for ref, exact in others.items():
+        answer = again.answers[exact]
+        if isinstance(answer, Unknown):
+            reason = f"the image here may have been made on this host: {answer.reason}"
+            answers[ref] = Unknown(reason, answer.of_registry, answer.wait)
+    return Checked(answers, again.memory, (*checked.notes, *again.notes))
+
+
 def _notes(before: RegistryMemory, after: RegistryMemory, asked: Collection[str]) -> Iterator[str]:
     """Give a line for each server that is away, the same each time, and one for each that is back."""
     for name, one in sorted(after.away.items()):

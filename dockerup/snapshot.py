@@ -50,6 +50,7 @@ class Container:
     """One container as the engine's list shows it.
 
     `image` is the reference it was made from as far as it still means that image, else the image's id.
+    `part` is the manifest for its platform, "" where the engine does not tell it: see `Image.parts`.
     `exit_code` is None while it runs or before it ever did. `health` is "" where nothing checks it, else
     "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `up_seconds` is for how
     long it has run, where that is less than a minute, else None. `ports` are the published ones of a running
@@ -69,6 +70,7 @@ class Container:
     labels: Mapping[str, str] = field(default_factory=dict)
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
+    part: str = ""
     detail: Detail | None = None
 
     @property
@@ -79,13 +81,20 @@ class Container:
 
 @dataclass(frozen=True)
 class Image:
-    """One local image. `tags` and `digests` are as the engine shows them: `nginx:1.27`, `nginx@sha256:…`."""
+    """One local image. `tags` and `digests` are its names: `nginx:1.27`, `nginx@sha256:…`.
+
+    `implied` are digests that it would have if it was fetched under its tags: containerd's store tells for no
+    image whether it was, or was made on this host. `parts` are the manifests for one platform each that are
+    here, where the engine tells them: an index is another one already when it has another platform's anew.
+    """
 
     image_id: ImageId
     tags: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     created: int = 0
     size: int = 0
+    implied: tuple[str, ...] = ()
+    parts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)

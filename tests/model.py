@@ -218,6 +218,10 @@ class Model:
         with self._call("inspect image", name):
             return self._resolve(name)
 
+    def means(self, name: str, image_id: ImageId) -> bool:
+        """Tell whether a name means an image."""
+        return self.image_id(name) == image_id
+
     def _resolve(self, name: str) -> ImageId | None:
         return ImageId(name) if name in self.contents else self.names.get(name)
 

@@ -12,7 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, cast
 
 import pytest
@@ -51,7 +51,9 @@ class Story:
         self, name: str, version: str = "1", make: Callable[..., Image] = make_image, **more: Any
     ) -> Pushed:
         """Put a version of an image into the registry, under the tag `latest`."""
-        return self.registry.push(make(version, **more), name)
+        pushed = self.registry.push(make(version, **more), name)
+        # With containerd's store, an image's id is its manifest's digest.
+        return replace(pushed, id=pushed.digest) if self.engine.kind.containerd else pushed
 
     def load(self, reference: str, image: Image | None = None) -> str:
         """Put an image into the engine that no registry knows; returns its reference."""

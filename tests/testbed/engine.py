@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import json
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,9 @@ import docker
 import docker.errors
 
 from tests.testbed import namespace
+from tests.testbed.command import ROOT
 from tests.testbed.images import Image
+from tests.testbed.kinds import Kind, chosen
 from tests.testbed.waiting import Program, TestbedError
 
 _BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
@@ -24,8 +28,10 @@ _BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
 class Engine:
     """A dockerd with its own data, socket, bridge and control group. One to a namespace."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: Kind | None = None) -> None:
+        """`kind` is the one to start, without it the one that the person who runs the tests asks for."""
         directory.mkdir(parents=True)
+        self.kind = kind or chosen()
         self.socket_path = directory / "docker.sock"
         self.url = f"unix://{self.socket_path}"
         self.options: tuple[str, ...] = ()  # more of dockerd's, from the next start on
@@ -55,7 +61,8 @@ class Engine:
         # What a killed engine leaves: dockerd would wait 15 seconds for the containerd that is no more.
         for stale in (self._directory / "exec/containerd/containerd.pid", self._directory / "pid"):
             stale.unlink(missing_ok=True)
-        self._program = Program(self._command(), self._log)
+        more = {**self.kind.environment, "PYTHONPATH": str(ROOT)}  # of what enters the other root
+        self._program = Program(self._command(), self._log, more)
         self._program.wait_until_ready(self._answers)
 
     def stop(self) -> None:
@@ -117,6 +124,11 @@ class Engine:
         return self._program.log_end() if self._program else ""
 
     def _command(self) -> list[str]:
+        root = self.kind.root(os.environ)
+        inside = [sys.executable, "-m", "tests.testbed.inside", str(root)] if root else []
+        return [*inside, *(self._podman() if self.kind.program == "podman" else self._dockerd())]
+
+    def _dockerd(self) -> list[str]:
         return [
             "dockerd",
             f"--data-root={self.data_root}",
@@ -124,16 +136,20 @@ class Engine:
             f"--pidfile={self._directory / 'pid'}",
             f"--host={self.url}",
             # A file of the machine's own engine must not configure this one.
-            f"--config-file={self._empty_config()}",
+            f"--config-file={self._own_config()}",
             # systemd knows nothing of processes in here, so the engine makes its control groups itself.
             "--exec-opt=native.cgroupdriver=cgroupfs",
             f"--cgroup-parent=/{namespace.cgroup_name()}",
             *self.options,
         ]
 
-    def _empty_config(self) -> Path:
+    def _podman(self) -> list[str]:
+        places = [f"--root={self.data_root}", f"--runroot={self._directory / 'exec'}"]
+        return ["podman", *places, "--cgroup-manager=cgroupfs", "system", "service", "--time=0", self.url]
+
+    def _own_config(self) -> Path:
         config = self._directory / "daemon.json"
-        config.write_text("{}")
+        config.write_text(json.dumps(self.kind.configuration))
         return config
 
     def _answers(self) -> bool:

@@ -36,7 +36,7 @@ PROGRAMS = {
 # linux/sched.h, linux/prctl.h, linux/mount.h
 _CLONE_NEWNS, _CLONE_NEWPID, _CLONE_NEWNET = 0x00020000, 0x20000000, 0x40000000
 _PR_SET_PDEATHSIG = 1
-_MS_REC, _MS_PRIVATE = 0x4000, 0x40000
+_MS_RDONLY, _MS_REMOUNT, _MS_BIND, _MS_REC, _MS_PRIVATE = 0x1, 0x20, 0x1000, 0x4000, 0x40000
 _MNT_DETACH = 2
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -105,6 +105,43 @@ def unmount(place: str) -> None:
     _LIBC.umount2(place.encode(), _MNT_DETACH)
 
 
+def unshare_mounts() -> None:
+    """Give this process mounts of its own, of which the others see nothing."""
+    _unshare(_CLONE_NEWNS)
+    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+
+
+def bind(source: str, place: str) -> None:
+    """Let a directory, with all that is mounted below it, be seen at a place as well."""
+    _mount(source, place, None, _MS_BIND | _MS_REC)
+
+
+def make_read_only(place: str) -> None:
+    """Let nothing be written to a file system through this place of it."""
+    _mount("none", place, None, _MS_BIND | _MS_REMOUNT | _MS_RDONLY)
+
+
+def mount_memory(place: str) -> None:
+    """Mount an empty file system in memory."""
+    _mount("dockerup-testbed", place, "tmpfs", options="mode=0755")
+
+
+def mount_sysfs(place: str) -> None:
+    """Mount what tells of this network namespace's devices."""
+    _mount("sysfs", place, "sysfs")
+
+
+def change_root(place: str) -> None:
+    """Make what is mounted at a place the root of this process's mounts, and let go of the old one."""
+    os.chdir(place)
+    # pivot_root(2): of two dots, the old root lies over the new one, and is unmounted from there.
+    if _LIBC.pivot_root(b".", b".") != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number), place)
+    unmount(".")
+    os.chdir("/")
+
+
 def _unshare(flags: int) -> None:
     if _LIBC.unshare(flags) != 0:
         reason = os.strerror(ctypes.get_errno())
@@ -139,7 +176,7 @@ def _furnish() -> None:
     _mount("proc", "/proc", "proc")
     for directory in (RUN, ENGINES, USER_DATA):
         directory.mkdir(exist_ok=True)  # else the first test that makes it makes it for all namespaces
-        _mount("dockerup-testbed", str(directory), "tmpfs", options="mode=0755")
+        mount_memory(str(directory))
 
 
 def _mount(source: str, place: str, kind: str | None, flags: int = 0, options: str = "") -> None:
