@@ -11,7 +11,7 @@ from dockerup import labels
 from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, told_by_a_registry, wanted_image
-from dockerup.memory import Memory, failed_name, memory_of
+from dockerup.memory import LONGEST_DELAY, Memory, failed_name, memory_of
 from dockerup.snapshot import Container, ContainerId, Snapshot
 
 BUILD_TIME = 3600  # seconds that an image build is left alone
@@ -117,7 +117,9 @@ class Host:
 
 
 def _holds(memory: Memory, name: str, policy: Policy, now: float) -> bool:
-    return not memory.stale and now < memory.until and name not in policy.retry
+    # Where the clock was set back by more than any delay since, the time of the failure says nothing.
+    holds = now < memory.until and memory.one.created <= now + LONGEST_DELAY
+    return holds and not memory.stale and name not in policy.retry
 
 
 def managed(one: Container) -> bool:
@@ -158,7 +160,8 @@ def _looks_like_a_build(one: Container, host: Host) -> bool:
     Such a container has no label and was made from an image's id.
     """
     by_id = one.image.startswith("sha256:") or one.image == one.image_id
-    return by_id and one.running and not one.labels and host.now - one.created < BUILD_TIME
+    # Where the clock was set back, it was created after now.
+    return by_id and one.running and not one.labels and abs(host.now - one.created) < BUILD_TIME
 
 
 def stays(one: Container, host: Host) -> str:

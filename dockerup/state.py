@@ -26,6 +26,7 @@ ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as kno
 _ENGINE = "engine.json"
 _MOST_BYTES = 1 << 24  # of a file: some hundred tokens of registries, of 16 KiB each
 _END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
+_BEGIN = 1767225600.0  # 2026: a clock that shows less is not set yet, as at the boot of some hosts
 
 
 class BusyError(DockerupError):
@@ -64,7 +65,7 @@ def locked(path: str) -> Iterator[None]:
         except BlockingIOError:
             raise _busy(descriptor) from None
         os.truncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.time()}).encode(), 0)
+        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.monotonic()}).encode(), 0)
         yield
     finally:
         os.close(descriptor)
@@ -73,7 +74,7 @@ def locked(path: str) -> Iterator[None]:
 def _busy(descriptor: int) -> BusyError:
     with suppress(ValueError, KeyError, TypeError, OSError):
         holder = json.loads(os.pread(descriptor, 1000, 0))
-        return BusyError(int(holder["pid"]), max(0.0, time.time() - float(holder["since"])))
+        return BusyError(int(holder["pid"]), max(0.0, time.monotonic() - float(holder["since"])))
     return BusyError(0, 0.0)
 
 
@@ -133,23 +134,29 @@ class Cache:
         return found.get("said") if 0 <= age < ENGINE_FOR else None
 
     def first_seen(self, digests: Collection[str], now: float) -> dict[str, float]:
-        """Return when each digest was first asked for, in seconds since the epoch; new ones: now."""
+        """Return when each digest was first asked for, in seconds since the epoch; new ones: now.
+
+        A time after now was told by a clock that was set back since, and is now from here on. What a clock
+        tells that is not set yet is not kept: it would make each image old.
+        """
         known = self.read("seen.json")
-        seen = {one: _moment(known.get(one), now) for one in digests}
+        if now < _BEGIN:
+            return {one: min(_moment(known.get(one), now), now) for one in digests}
+        seen = {one: _past(known.get(one), _BEGIN, now) for one in digests}
         if seen != known:
             self.write("seen.json", seen)
-        return {one: min(when, now) for one, when in seen.items()}
+        return seen
 
     def unneeded_since(self, image_ids: Collection[str], now: float) -> dict[str, float]:
         """Return since when each image has been unneeded, in seconds since the epoch; new ones: now.
 
-        Others are forgotten: they are needed again, or gone.
+        Others are forgotten: they are needed again, or gone. A time after now is now from here on.
         """
         known = self.read("unneeded.json")
-        since = {one: _moment(known.get(one), now) for one in image_ids}
+        since = {one: _past(known.get(one), 0, now) for one in image_ids}
         if since != known:
             self.write("unneeded.json", since)
-        return {one: min(when, now) for one, when in since.items()}
+        return since
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""
@@ -162,3 +169,9 @@ class Cache:
 def _moment(kept: object, otherwise: float) -> float:
     """Return a time that was kept, in seconds since the epoch, `otherwise` for what is none."""
     return float(kept) if isinstance(kept, (int, float)) and 0 <= kept < _END else otherwise
+
+
+def _past(kept: object, begin: float, now: float) -> float:
+    """Return a time that was kept, in seconds since the epoch, `now` for what lies not between both."""
+    when = _moment(kept, now)
+    return when if begin <= when <= now else now

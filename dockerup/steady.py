@@ -29,7 +29,8 @@ def doubtful(containers: Iterable[Container], now: float) -> frozenset[Container
         for one in containers
         if one.detail is None
         and _began_just_now(one)
-        and now - (one.up_seconds or 0) - one.created > _FIRST_START
+        # Where the clock was set back, it was created after now.
+        and abs(now - (one.up_seconds or 0) - one.created) > _FIRST_START
     )
 
 

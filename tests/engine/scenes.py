@@ -182,7 +182,7 @@ def assert_next_run_mends(story: Story, scene: Scene, volumes: set[str]) -> None
     """
     has_to_go_back = bool(scene.failed) and story.states() != scene.states
     story.run(code=1 if has_to_go_back else 0)
-    assert story.states() == scene.states
+    assert story.states() == scene.states, story.states()
     assert volumes <= story.volumes()
     scene.looks_right(story)
     story.nothing_to_do()

@@ -222,7 +222,8 @@ def is_interrupted(
         assert_next_run_mends(story, scene, volumes)
         assert_whole(story.dockerup.cache)
         assert files(story.dockerup.cache) <= KEPT
-        assert [*map(json.loads, story.run("history", "--json").stdout.splitlines())]
+        for line in story.run("history", "--json").stdout.splitlines():
+            assert isinstance(json.loads(line), dict)
     except AssertionError as error:
         error.args = (f"change {write.number}, {write}: {error}\n{run.ran.stdout}{run.ran.stderr}",)
         raise
@@ -276,15 +277,15 @@ def test_run_that_is_interrupted_as_it_writes_is_finished_by_the_next(
 
 
 @pytest.mark.crash_all
-@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+@pytest.mark.parametrize("scene", ["first start", "replacement", "way back", "prune"])
 @pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM"])
 def test_run_that_is_interrupted_at_any_write_is_finished_by_the_next(
-    story: Story, proxy: EngineProxy, scene: Scene, name: str
+    story: Story, proxy: EngineProxy, scene: str, name: str
 ) -> None:
     for number in range(1, MOST_WRITES):
         begin_anew(story)
         at = number_is(number)
-        if not is_interrupted(story, proxy, scene, at, INTERRUPTIONS[name]):
+        if not is_interrupted(story, proxy, SCENES[scene], at, INTERRUPTIONS[name]):
             assert number > 1
             print(f"{number - 1} changes of files")
             return

@@ -14,6 +14,7 @@ has docker-registry || needed="$needed docker-registry"
 has iptables || needed="$needed iptables"
 has ip || needed="$needed iproute2"
 [ -x /lib/systemd/systemd-journald ] || needed="$needed systemd"
+ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || needed="$needed libfaketime"
 if ! has busybox || grep -q -e /ld-linux -e /ld-musl "$(command -v busybox)"; then
     needed="$needed busybox-static"
 fi
