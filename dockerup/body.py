@@ -18,13 +18,14 @@ def create_body(
     labels: Mapping[str, str],
     volumes: Sequence[tuple[str, str]],
     ids: Mapping[str, str],
+    api: tuple[int, int] = (1, 41),
 ) -> dict[str, Any]:
     """Return the body of the create call. What is left out of it is the image's, or else the engine's.
 
     `volumes` are existing volumes to mount: pairs of path and volume name. `ids` are the ids of the
-    containers that the entry is bound to, by name.
+    containers that the entry is bound to, by name. `api` is the version of the API that is spoken.
     """
-    parts = _parts(Bonds(spec.definition, ids, volumes))
+    parts = _parts(Bonds(spec.definition, ids, volumes, api))
     return _together([*parts, {"Labels": dict(labels)}])
 
 

@@ -12,12 +12,15 @@ from dockerup.decision import Decision
 from dockerup.definition import definition_hash, describe
 from dockerup.fetch import write_fetch
 from dockerup.host import Host, asides, dependents_first, entry_of
+from dockerup.keys.networks import joined_at_create
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
+from dockerup.networks import not_joined
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container
 from dockerup.steps import (
     Cause,
+    ConnectNetwork,
     Create,
     Existing,
     Goal,
@@ -153,9 +156,10 @@ def _set_restart(decision: Decision, one: Container, restart: str, chain: Chain)
 def _prepare(decision: Decision, chain: Chain) -> None:
     """Fetch the image and create the new container, while the old one still serves."""
     ready = write_fetch(decision, chain)
-    if decision.keeper is not None:
-        return
     spec = decision.spec
+    if decision.keeper is not None:
+        _connect(decision, not_joined(decision.keeper, spec), chain)
+        return
     only_image = decision.cause.why is Why.IMAGE and decision.image.fetch is not None
     newest = max(decision.olds, key=lambda one: one.created, default=None)
     bound = [chain.sheet.created[other] for other in spec.bound_to if other in chain.sheet.created]
@@ -172,7 +176,21 @@ def _prepare(decision: Decision, chain: Chain) -> None:
         ),
         *ready,
         *bound,
+        *(chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks),
     )
+    at_create = joined_at_create(spec.definition, chain.host.policy.api)
+    _connect(decision, tuple(spec.networks)[len(at_create) :], chain)
+
+
+def _connect(decision: Decision, networks: Iterable[str], chain: Chain) -> None:
+    """Connect a container that was never started to the networks that it is not on yet."""
+    if decision.starts:
+        for name in networks:
+            made = (chain.sheet.networks[name],) if name in chain.sheet.networks else ()
+            chain.add(
+                ConnectNetwork(decision.spec.name, decision.target, name, decision.spec, decision.cause),
+                *made,
+            )
 
 
 def _labels(decision: Decision, chain: Chain) -> tuple[tuple[str, str], ...]:
@@ -353,6 +371,8 @@ def _start(decision: Decision, chain: Chain) -> None:
     spec, keeper = decision.spec, decision.keeper
     failed = failed_name(spec.name) if _has_way_back(decision) else ""
     before = [chain.sheet.started[name] for name in spec.bound_to if name in chain.sheet.started]
+    if keeper is not None:  # a new one was created after them
+        before += [chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks]
     paused = keeper is not None and keeper.state == "paused"
     number = chain.add(Start(spec.name, decision.target, paused, failed, decision.cause), *before)
     chain.sheet.started[spec.name] = number

@@ -11,6 +11,7 @@ from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (
     Cause,
     Create,
+    CreateNetwork,
     Existing,
     Keep,
     Node,
@@ -18,6 +19,7 @@ from dockerup.steps import (
     Pull,
     Remove,
     RemoveImage,
+    RemoveNetwork,
     Rename,
     SetRestart,
     Start,
@@ -200,6 +202,8 @@ def _action(nodes: Iterable[Node]) -> str:
         (Rename, "renamed"),
         (SetRestart, "changed"),
         (RemoveImage, "removed"),
+        (CreateNetwork, "created"),
+        (RemoveNetwork, "removed"),
     ):
         if any(isinstance(step, kind) for step in steps):
             return word

@@ -20,6 +20,7 @@ from dockerup.engine import Engine, EngineError, Stream, own_container_id
 from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
+from dockerup.networks import any_to_care_for
 from dockerup.pull import pull
 from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
@@ -30,7 +31,7 @@ from dockerup.steps import Prove
 from dockerup.watch import Watch
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
-REGISTRIES = "registries.json"  # in the cache
+REGISTRIES, NETWORKS = "registries.json", "networks.json"  # in the cache
 
 
 def engine_url(settings: Settings, environ: Mapping[str, str]) -> str:
@@ -53,12 +54,25 @@ class Connection:
 
     def observe(self, desired: Desired) -> Snapshot:
         """Return the host as it is."""
-        networks = any(spec.own_network for spec in desired.specs)
-        observed = self.engine.observe(networks=networks, own_id=_own_id())
+        observed = self._with_networks(desired)
         if not self.settings.prune_when_full or self.settings.prune == "none":
             return observed
         root = self.info(time.time()).get("DockerRootDir")
         return replace(observed, disk=disk_of(self.engine.url, str(root or "")))
+
+    def _with_networks(self, desired: Desired) -> Snapshot:
+        """Return the host with its networks where there are any to care for.
+
+        A run that was killed may have left one that no container tells of: that there may be such ones is
+        remembered from before anything is done until they are seen to be gone.
+        """
+        known = self.cache.read(NETWORKS).get(self.engine.url) is True
+        named = any(spec.networks for spec in desired.specs)
+        observed = self.engine.observe(networks=known or named, own_id=_own_id())
+        if observed.networks is not None:
+            left = any_to_care_for(observed, desired.specs)
+            self.cache.write(NETWORKS, {self.engine.url: True} if left else {})
+        return observed
 
     def lately(self, observed: Snapshot, unneeded: Collection[str]) -> Snapshot:
         """Return the snapshot with what has happened lately to the images that nobody needs."""

@@ -17,6 +17,7 @@ from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
 from dockerup.later import image_now, utc
+from dockerup.networks import lost_networks
 from dockerup.olds import (
     blocked_by_others,
     each_old_once,
@@ -310,11 +311,6 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
         source = one.labels.get(labels.SOURCE, spec.source)
         if source != spec.source and source in host.desired.broken:
             return Cause(Why.SOURCE_BROKEN, f"{source} defined what runs, {spec.source} lists another")
-    networks = host.observed.networks
-    if spec.own_network and networks is not None and spec.own_network not in networks:
-        return Cause(
-            Why.HELD_BACK, f"there is no network {spec.own_network}: docker network create {spec.own_network}"
-        )
     return None
 
 
@@ -340,6 +336,9 @@ def _why_new(
         return Cause(Why.IMAGE, changes=(Difference("digest", _short(before), _short(after)),))
     if old.state in {"dead", "removing"}:
         return Cause(Why.STOPPED, f"the engine calls it {old.state}")
+    lost = lost_networks(old, spec, host)
+    if lost:
+        return Cause(Why.DETACHED, ", ".join(lost))
     return Cause(Why.BOUND, ", ".join(name for name, _ in bound))
 
 

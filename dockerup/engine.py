@@ -21,14 +21,26 @@ from docker import errors as docker_errors
 from docker.types import CancellableStream
 from docker.utils import kwargs_from_env, version_gte
 
+from dockerup import labels as label_names
 from dockerup import neighbour
 from dockerup.body import create_body
-from dockerup.engine_json import container_from, detail_from, freed_by, image_from, lately_from, parts_from
+from dockerup.engine_json import (
+    container_from,
+    detail_from,
+    freed_by,
+    image_from,
+    lately_from,
+    network_from,
+    parts_from,
+)
 from dockerup.image import ImageRef
+from dockerup.keys.networks import endpoint
 from dockerup.logins import Login
+from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines, passed_on
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
+from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
 
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
@@ -130,6 +142,12 @@ class Engine:
         """The version of the API that is spoken."""
         return str(self._api.api_version)
 
+    @property
+    def api(self) -> tuple[int, int]:
+        """The version of the API as two numbers, to compare."""
+        major, _, minor = self.api_version.partition(".")
+        return int(major), int(minor)
+
     def _url(self, path: str) -> str:
         return f"{self._api.base_url}/v{self.api_version}{path}"
 
@@ -149,16 +167,19 @@ class Engine:
             return {key: found[key] for key in ENGINE_INFO if key in found}
 
     def observe(self, *, networks: bool, own_id: str = "") -> Snapshot:
-        """Return the host as it is, in one call each for containers, images and, if asked, networks."""
+        """Return the host as it is, in one call each for containers, images and, if need be, networks.
+
+        `networks`: they are asked for in any case, not only where a container of dockerup is on one.
+        """
         with _told("list", "containers"):
             containers = tuple(container_from(raw) for raw in self._api.containers(all=True))
         with _told("list", "images"):
             images = tuple(image_from(raw) for raw in self._images())
-        names = None
-        if networks:
+        found = None
+        if networks or any_to_care_for(Snapshot(containers, images), ()):
             with _told("list", "networks"):
-                names = frozenset(str(raw["Name"]) for raw in self._api.networks())
-        return Snapshot(containers, images, names, own_id)
+                found = tuple(network_from(raw) for raw in self._api.networks())
+        return Snapshot(containers, images, found, own_id)
 
     def _images(self) -> Any:
         query = {"manifests": 1} if self._speaks(LISTED_MANIFESTS) else {}
@@ -301,7 +322,7 @@ class Engine:
 
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, and return its id. `ids` are those of the containers that it is bound to."""
-        body = create_body(step.spec, labels, step.volumes, ids)
+        body = create_body(step.spec, labels, step.volumes, ids, self.api)
         with _told("create", step.name):
             return ContainerId(self._api.create_container_from_config(body, step.name)["Id"])
 
@@ -352,6 +373,27 @@ class Engine:
         """Remove a stopped container, and none of its volumes."""
         with _told("remove", container_id[:12]):
             self._api.remove_container(container_id, v=False, force=False)
+
+    def create_network(self, name: str) -> None:
+        """Create a network that is dockerup's, of the engine's default driver."""
+        # The SDK's call for it does not take CheckDuplicate in all its versions.
+        body = {"Name": name, "CheckDuplicate": True, "Labels": {label_names.NETWORK: "true"}}
+        with _told("create network", name):
+            response = self._api.post(self._url("/networks/create"), json=body, timeout=CALL_TIMEOUT)
+            _raise_for(response, f"create network {name}")
+
+    def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None:
+        """Connect a container to a network, as its entry says."""
+        body = {"Container": container_id, "EndpointConfig": endpoint(spec.definition, network)}
+        with _told("connect", f"{container_id[:12]} to {network}"):
+            url = self._url(f"/networks/{network}/connect")
+            response = self._api.post(url, json=body, timeout=CALL_TIMEOUT)
+            _raise_for(response, f"connect {container_id[:12]} to {network}")
+
+    def remove_network(self, network_id: str) -> None:
+        """Remove a network that no running container is on."""
+        with _told("remove network", network_id[:12]):
+            self._api.remove_network(network_id)
 
     def remove_image(self, name: str) -> int | None:
         """Take a name of an image away, and with its last name the image.

@@ -13,7 +13,17 @@ from typing import Any
 
 from dockerup.images import is_owner_tag
 from dockerup.output import cut
-from dockerup.snapshot import Container, ContainerId, Detail, Image, ImageEvent, ImageId, Lately, Mount
+from dockerup.snapshot import (
+    Container,
+    ContainerId,
+    Detail,
+    Image,
+    ImageEvent,
+    ImageId,
+    Lately,
+    Mount,
+    Network,
+)
 from dockerup.spec import Port
 
 # A health check's times where they are 0 (the Healthcheck of POST /containers/create).
@@ -51,6 +61,10 @@ def container_from(raw: Mapping[str, Any]) -> Container:
         ),
         # From API 1.48 on, with containerd's store.
         part=str((raw.get("ImageManifestDescriptor") or {}).get("digest", "")),
+        networks={
+            str(name): str((endpoint or {}).get("NetworkID") or "")
+            for name, endpoint in ((raw.get("NetworkSettings") or {}).get("Networks") or {}).items()
+        },
     )
 
 
@@ -138,6 +152,11 @@ def parts_from(raw: Mapping[str, Any]) -> frozenset[str]:
         for one in raw.get("Manifests") or []
         if one.get("Available") and one.get("Kind") == "image"
     )
+
+
+def network_from(raw: Mapping[str, Any]) -> Network:
+    """Return a network from an element of GET /networks."""
+    return Network(str(raw["Id"]), str(raw["Name"]), raw.get("Labels") or {})
 
 
 def lately_from(raw: Iterable[Mapping[str, Any]], unneeded: Mapping[str, float]) -> Lately:

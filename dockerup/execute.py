@@ -22,8 +22,11 @@ from dockerup.image import ImageRef
 from dockerup.listener import Stage, no_stage
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, ImageId
+from dockerup.spec import ContainerSpec
 from dockerup.steps import (
+    ConnectNetwork,
     Create,
+    CreateNetwork,
     Existing,
     Node,
     Phase,
@@ -32,6 +35,7 @@ from dockerup.steps import (
     Pull,
     Remove,
     RemoveImage,
+    RemoveNetwork,
     Rename,
     SetRestart,
     Signal,
@@ -63,6 +67,9 @@ class Verbs(Protocol):
     def signal(self, name: str, signal: str) -> None: ...
     def remove(self, container_id: ContainerId) -> None: ...
     def remove_image(self, name: str) -> int | None: ...
+    def create_network(self, name: str) -> None: ...
+    def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None: ...
+    def remove_network(self, network_id: str) -> None: ...
 
 
 class Outcome(enum.Enum):
@@ -299,6 +306,17 @@ class _Execution:
             _unless_gone(lambda: engine.remove(self._id(step.target)))
         elif isinstance(step, RemoveImage):
             _unless_gone(lambda: self._remove_image(step))
+        else:
+            self._call_for_network(step)
+
+    def _call_for_network(self, step: Step) -> None:
+        engine = self._engine
+        if isinstance(step, CreateNetwork):
+            engine.create_network(step.name)
+        elif isinstance(step, ConnectNetwork):
+            engine.connect(step.network, self._id(step.target), step.spec)
+        elif isinstance(step, RemoveNetwork):
+            _unless_gone(lambda: engine.remove_network(step.network_id))
 
     def _take_back(self, step: Step) -> None:
         """Make the call that is the inverse of a step. What was removed stays so: it was left over."""

@@ -29,6 +29,7 @@ class Policy:
     `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
     `unasked` are the images of which a registry has yet to be asked, `tried` the entries that failed to come
     up in this run.
+    `api` is the version of the engine's API that is spoken.
     `prune_when_full` is in percent, 0 for never; `making_room`: the file system was found fuller than that.
     """
 
@@ -44,6 +45,7 @@ class Policy:
     first_seen: Mapping[str, float] = field(default_factory=dict)
     unasked: frozenset[ImageRef] = frozenset()
     tried: frozenset[str] = frozenset()
+    api: tuple[int, int] = (1, 41)
 
 
 @dataclass(frozen=True)

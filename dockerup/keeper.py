@@ -10,6 +10,7 @@ from dockerup.definition import SCHEME, definition_hash, differences
 from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
 from dockerup.keys.row import Change
+from dockerup.networks import lost_networks
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Existing, Target, Why
@@ -33,6 +34,7 @@ def find_keeper(
         and same_definition(one, spec)
         and same_image(one, image)
         and _same_bonds(one, spec, made, bound)
+        and not lost_networks(one, spec, host)
     ]
     return max(fit, key=newest, default=None)
 

@@ -24,6 +24,7 @@ from dockerup.host import Host, Policy, dependents_first, entry_of, managed, pro
 from dockerup.image import Answer, ImageRef
 from dockerup.labels import AFTER, BOUND, read_list, read_map
 from dockerup.names import Stray, straightened, strays
+from dockerup.networks import removable, users_of, write_networks, write_unused_networks
 from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, Snapshot
@@ -36,6 +37,7 @@ from dockerup.steps import (
     Prove,
     Remove,
     RemoveImage,
+    RemoveNetwork,
     Rename,
     SetRestart,
     Start,
@@ -71,6 +73,7 @@ def make_plan(
         return Plan(wanted=wanted)
     decisions = decide_all(host, opened)
     sheet.decisions.update(decisions)
+    write_networks(decisions, host, sheet)
     write_way_back(decisions, host, sheet)
     for names in _groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
@@ -78,6 +81,7 @@ def make_plan(
     for one in _leaving(host, decisions):
         _write_removal(one, sheet, gone)
     write_clean_up(host, decisions, sheet)
+    write_unused_networks(host, sheet)
     plan = sheet.plan((*_notes(host), *sheet.notes))
     check(plan, host)
     return plan
@@ -206,11 +210,26 @@ def _check_images(plan: Plan, host: Host) -> None:
             raise PlanError(f"{step}, though a container was made from it")
 
 
+def _check_networks(plan: Plan, host: Host) -> None:
+    """Raise PlanError when a network would go that is another's, or that a container needs which stays."""
+    steps = [node.step for node in plan.nodes]
+    targets = (step.target for step in steps if isinstance(step, Remove))
+    removed = {target.container_id for target in targets if isinstance(target, Existing)}
+    by_id = {network.network_id: network for network in host.observed.networks or ()}
+    for step in steps:
+        if isinstance(step, RemoveNetwork):
+            network = by_id[step.network_id]
+            used = any(one.container_id not in removed for one in users_of(network, host))
+            if used or not removable(network, host) or not host.desired.complete:
+                raise PlanError(f"{step}, which is somebody's")
+
+
 def check(plan: Plan, host: Host) -> None:
     """Raise PlanError when a plan would break a promise, before anything of it is done."""
     _check_proofs(plan)
     by_id = {one.container_id: one for one in host.observed.containers}
     _check_images(plan, host)
+    _check_networks(plan, host)
     stopped: set[str] = set()
     touching = (
         node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Start))

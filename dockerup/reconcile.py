@@ -84,7 +84,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             work = _Work(desired, host, run, settings.concurrency)
             local = LocalImages.of(work.before.images)
             asked = questions(desired.specs, local, pull=settings.pull and run.look)
-            policy = _policy(settings, run, work.before)
+            policy = _policy(settings, run, work.before, host.engine.api)
             if run.act and asked and stands_still(desired, work.observed):
                 # What needs no registry does not wait for one.
                 policy = work.go({}, replace(policy, unasked=asked))
@@ -185,7 +185,7 @@ class _Work:
         self.notes += self.plan.notes
 
 
-def _policy(settings: Settings, run: Run, before: Snapshot) -> Policy:
+def _policy(settings: Settings, run: Run, before: Snapshot, api: tuple[int, int]) -> Policy:
     return Policy(
         unmanaged=settings.unmanaged,
         ignore=settings.ignore,
@@ -195,6 +195,7 @@ def _policy(settings: Settings, run: Run, before: Snapshot) -> Policy:
         making_room=is_full(before.disk, settings.prune_when_full),
         salt=os.urandom(8).hex(),
         health_timeout=settings.health_timeout,
+        api=api,
         retry=run.retry,
     )
 

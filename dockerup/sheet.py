@@ -20,6 +20,7 @@ class Sheet:
         self.reached: dict[tuple[str, str], int] = {}
         self.decisions: dict[str, Decision] = {}
         self.named: dict[str, int] = {}
+        self.networks: dict[str, int] = {}
         self.wanted: set[ContainerId] = set()
         self.unneeded: frozenset[ImageId] = frozenset()
         self.notes: list[str] = []

@@ -54,7 +54,7 @@ class Container:
     `exit_code` is None while it runs or before it ever did. `health` is "" where nothing checks it, else
     "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `up_seconds` is for how
     long it has run, where that is less than a minute, else None. `ports` are the published ones of a running
-    container.
+    container. `networks` are those it is on, by name, with their ids; "" before its first start.
     """
 
     container_id: ContainerId
@@ -71,6 +71,7 @@ class Container:
     ports: tuple[Port, ...] = ()
     mounts: tuple[Mount, ...] = ()
     part: str = ""
+    networks: Mapping[str, str] = field(default_factory=dict)
     detail: Detail | None = None
 
     @property
@@ -95,6 +96,15 @@ class Image:
     size: int = 0
     implied: tuple[str, ...] = ()
     parts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True)
+class Network:
+    """One network of the engine."""
+
+    network_id: str
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -141,7 +151,7 @@ class Snapshot:
 
     containers: tuple[Container, ...]
     images: tuple[Image, ...]
-    networks: frozenset[str] | None = None
+    networks: tuple[Network, ...] | None = None
     own_id: str = ""
     disk: Disk | None = None
     lately: Lately | None = None

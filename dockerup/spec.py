@@ -15,6 +15,7 @@ from dockerup import kinds
 from dockerup.amounts import LEAST_MEMORY
 from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS
+from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
 from dockerup.keys.words import NAME
 from dockerup.kinds import Refused, refuse
 from dockerup.lifecycle import HEALTH_DEFAULTS
@@ -126,9 +127,9 @@ class ContainerSpec:
         return str(self.definition.get("network", "bridge"))
 
     @property
-    def own_network(self) -> str | None:
-        """The name of the user-defined network that this container joins, if it joins one."""
-        return None if self.network in {"bridge", "none", "host"} or ":" in self.network else self.network
+    def networks(self) -> Mapping[str, Mapping[str, Any]]:
+        """The user-defined networks that this container joins, the first one first, with the keys of each."""
+        return joined_networks(self.definition)
 
     @property
     def joins(self) -> str | None:
@@ -256,8 +257,9 @@ def _spec(item: Item, source: str) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
     kinds.gather(
         partial(check, written, item.origin)
-        for check in (_check_network, _check_links, _check_ports, _check_paths)
+        for check in (_check_network, _check_links, _check_ports, _check_paths, check_networks)
     )
+    written = one_spelling_of_networks(written)
     image = parse_reference(written["image"])
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
     name = written.get("name") or _derived_name(image, item.origin)

@@ -46,6 +46,7 @@ class Why(enum.Enum):
     WAY_BACK = "goes back to the last that was proven"
     FAILED_BEFORE = "failed, and is not tried again yet"
     DEPENDED_ON = "another waits for it"
+    DETACHED = "not on a network that it is listed on"
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,62 @@ class RemoveImage:
         return f"remove image {short_image(self.image)}"
 
 
-Step = Union[Keep, Pull, Tag, Create, SetRestart, Stop, Rename, Start, Prove, Signal, Remove, RemoveImage]
+@dataclass(frozen=True)
+class CreateNetwork:
+    """Create a network that entries name and that is not there; it is labelled as dockerup's."""
+
+    entry: str
+    name: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"create network {self.name}"
+
+
+@dataclass(frozen=True)
+class ConnectNetwork:
+    """Connect a container that was never started to a network, as the entry says."""
+
+    entry: str
+    target: Target
+    network: str
+    spec: ContainerSpec = field(repr=False)
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"connect {self.target} to {self.network}"
+
+
+@dataclass(frozen=True)
+class RemoveNetwork:
+    """Remove a network that dockerup made and that nobody uses."""
+
+    entry: str
+    name: str
+    network_id: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"remove network {self.name}"
+
+
+Step = Union[
+    Keep,
+    Pull,
+    Tag,
+    Create,
+    SetRestart,
+    Stop,
+    Rename,
+    Start,
+    Prove,
+    Signal,
+    Remove,
+    RemoveImage,
+    CreateNetwork,
+    ConnectNetwork,
+    RemoveNetwork,
+]
 
 
 class Phase(enum.IntEnum):

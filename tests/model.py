@@ -17,15 +17,29 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from dockerup import labels
 from dockerup.body import create_body
 from dockerup.image import ImageRef, parse_reference
+from dockerup.keys.networks import endpoint
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge
-from dockerup.snapshot import Container, ContainerId, Detail, Disk, Image, ImageId, Lately, Mount, Snapshot
-from dockerup.spec import Port
+from dockerup.snapshot import (
+    Container,
+    ContainerId,
+    Detail,
+    Disk,
+    Image,
+    ImageId,
+    Lately,
+    Mount,
+    Network,
+    Snapshot,
+)
+from dockerup.spec import ContainerSpec, Port
 from dockerup.steps import Create, Goal, Prove
 
 _FIRST_PICKED_PORT = 49153
+BUILT_IN = ("bridge", "host", "none")
 
 
 class ModelError(DockerupError):
@@ -77,6 +91,8 @@ class Box:
     error: str = ""
     health: str = ""
     published: tuple[Port, ...] = ()
+    networks: dict[str, str] = field(default_factory=dict)  # name -> id, "" before the first start
+    endpoints: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass
@@ -103,7 +119,8 @@ class Model:
         self.contents: dict[ImageId, Content] = {}
         self.names: dict[str, ImageId] = {}  # tags and digests: "nginx:1.27", "nginx@sha256:..."
         self.volumes: set[str] = set()
-        self.networks = frozenset({"bridge", "host", "none"})
+        self.networks = [Network(sha256(name), name) for name in BUILT_IN]
+        self.api = (1, 41)
         self.own_id = ""
         self.disk_size = 0  # bytes; 0: nobody can tell
         self.lately: Lately | None = Lately((), since=0)
@@ -125,7 +142,7 @@ class Model:
         other = Model()
         for key in ("registry", "boxes", "contents", "names", "volumes"):
             setattr(other, key, copy.deepcopy(getattr(self, key)))
-        other.networks, other.own_id = self.networks, self.own_id
+        other.networks, other.own_id, other.api = [*self.networks], self.own_id, self.api
         other.disk_size, other.lately = self.disk_size, self.lately
         other.clock, other._count = self.clock, self._count
         return other
@@ -152,7 +169,7 @@ class Model:
         images = tuple(self._image(content) for content in self.contents.values())
         used = sum(content.size for content in self.contents.values())
         disk = Disk(used, self.disk_size) if self.disk_size else None
-        return Snapshot(containers, images, self.networks, self.own_id, disk, self.lately)
+        return Snapshot(containers, images, tuple(self.networks), self.own_id, disk, self.lately)
 
     def detail(self, container_id: ContainerId) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone."""
@@ -201,6 +218,7 @@ class Model:
             labels=box.labels,
             ports=box.published if box.state in {"running", "paused"} else (),
             mounts=box.mounts,
+            networks=dict(box.networks),
         )
 
     def _image(self, content: Content) -> Image:
@@ -299,7 +317,9 @@ class Model:
 
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, not started."""
-        container_id = self.create_from(step.name, create_body(step.spec, labels, step.volumes, ids))
+        container_id = self.create_from(
+            step.name, create_body(step.spec, labels, step.volumes, ids, self.api)
+        )
         self.made[step.entry] = container_id
         return container_id
 
@@ -310,6 +330,9 @@ class Model:
             if image_id is None:
                 raise ModelError(404, f"No such image: {body['Image']}")
             self._refuse_taken(name)
+            endpoints = body.get("NetworkingConfig", {}).get("EndpointsConfig", {})
+            if len(endpoints) > 1 and self.api < (1, 44):
+                raise ModelError(400, f"Container cannot be connected to network endpoints: {[*endpoints]}")
             config = body.get("HostConfig", {})
             links = tuple(
                 self._known(link.partition(":")[0]).container_id for link in config.get("Links", ())
@@ -326,6 +349,8 @@ class Model:
                 mounts=self._mounts(body, self.contents[image_id]),
                 joins=_joined(config),
                 links=links,
+                networks=dict.fromkeys(_networks(config, endpoints), ""),
+                endpoints=dict(endpoints),
             )
             self.boxes[box.container_id] = box
             return box.container_id
@@ -376,6 +401,7 @@ class Model:
             if box.started_once and not box.exit_code:
                 box.exit_code = 128
             raise
+        box.networks = {name: self._network(known or name).network_id for name, known in box.networks.items()}
         box.published = tuple(self._publish(port) for port in box.ports)
         box.started_once, box.stopped_by_hand, box.error = True, False, ""
         ends = self.contents[box.image_id].exits if box.image_id in self.contents else None
@@ -389,6 +415,8 @@ class Model:
         for linked in box.links:
             if ContainerId(linked) not in self.boxes or not self._lives(self._known(linked)):
                 raise ModelError(500, "Cannot link to a non running container")
+        for name, known in box.networks.items():
+            self._network(known or name)
         for other in self.boxes.values():
             if other is not box and other.state in {"running", "paused"}:
                 for port in box.ports:
@@ -438,6 +466,46 @@ class Model:
             if box.state in {"running", "paused", "restarting"}:
                 raise ModelError(409, f"You cannot remove a running container {container_id}")
             del self.boxes[container_id]
+
+    # Networks.
+
+    def create_network(self, name: str, *, ours: bool = True) -> None:
+        """Create a network that is dockerup's, or a person's."""
+        with self._call("create network", name):
+            if any(network.name == name for network in self.networks):
+                raise ModelError(409, f"network with name {name} already exists")
+            self.networks.append(
+                Network(self._new_id("network"), name, {labels.NETWORK: "true"} if ours else {})
+            )
+
+    def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None:
+        """Connect a container to a network."""
+        with self._call("connect", container_id):
+            box = self._known(container_id)
+            lives = box.state in {"running", "paused"}
+            if network in box.networks:
+                raise ModelError(403, f"endpoint with name {box.name} already exists in network {network}")
+            box.networks[network] = self._network(network).network_id if lives else ""
+            box.endpoints[network] = endpoint(spec.definition, network)
+
+    def remove_network(self, network_id: str) -> None:
+        """Remove a network that no running container is on."""
+        with self._call("remove network", network_id):
+            found = self._network(network_id)
+            running = (box for box in self.boxes.values() if box.state in {"running", "paused", "restarting"})
+            if any(found.network_id in box.networks.values() for box in running):
+                raise ModelError(403, f"network {found.name} has active endpoints")
+            self.networks.remove(found)
+
+    def disconnect(self, container_id: ContainerId, network: str) -> None:
+        """Disconnect a container from a network, as a person does."""
+        del self.boxes[container_id].networks[network]
+
+    def _network(self, name: str) -> Network:
+        found = [network for network in self.networks if name in {network.name, network.network_id}]
+        if not found:
+            raise ModelError(404, f"network {name} not found")
+        return found[0]
 
     # What happens to a host.
 
@@ -521,6 +589,14 @@ def _one_reference(names: list[str]) -> bool:
 def _joined(config: Mapping[str, Any]) -> str:
     kind, _, target = str(config.get("NetworkMode", "")).partition(":")
     return target if kind == "container" else ""
+
+
+def _networks(config: Mapping[str, Any], endpoints: Mapping[str, Any]) -> Iterator[str]:
+    """Give the networks that a container is created on; the first is that of its mode, if it has one."""
+    mode = str(config.get("NetworkMode", "")) or "bridge"
+    if not mode.startswith("container:"):
+        yield mode
+    yield from (name for name in endpoints if name != mode)
 
 
 def _ports(bindings: Mapping[str, list[dict[str, str]]]) -> Iterator[Port]:

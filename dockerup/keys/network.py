@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from dockerup import kinds
-from dockerup.keys import words
+from dockerup.keys import networks, words
 from dockerup.keys.row import Bonds, ContainerKey, as_sorted, row, without_defaults
 from dockerup.kinds import refuse
 from dockerup.objects import Key, object_of
@@ -15,7 +15,6 @@ from dockerup.problems import Origin
 
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _NETWORK = rf"container:{words.NAME}|[a-zA-Z0-9][a-zA-Z0-9_.-]*"
-_PREDEFINED = {"bridge", "none", "host"}
 
 
 def _network(text: str, _origin: Origin) -> str:
@@ -56,24 +55,15 @@ def _tell_ports(value: Sequence[Mapping[str, Any]], _bonds: Bonds) -> Mapping[st
     return {"ExposedPorts": {port: {} for port in bindings}, "HostConfig": {"PortBindings": bindings}}
 
 
-def _own_network(definition: Mapping[str, Any]) -> str | None:
-    mode = str(definition.get("network", "bridge"))
-    return None if mode in _PREDEFINED or ":" in mode else mode
-
-
 def _tell_network(value: str, bonds: Bonds) -> Mapping[str, Any]:
     kind, _, joined = value.partition(":")
     body: dict[str, Any] = {"HostConfig": {"NetworkMode": f"{kind}:{bonds.ids[joined]}" if joined else value}}
-    own = _own_network(bonds.definition)
-    return {**body, "NetworkingConfig": {"EndpointsConfig": {own: {}}}} if own else body
+    return {**body, **networks.tell_networks(bonds.definition, bonds.api)}
 
 
 def _tell_links(value: Mapping[str, str], bonds: Bonds) -> Mapping[str, Any]:
-    own = _own_network(bonds.definition)
-    if own:
-        # On a network of its own the engine resolves links by name, as it does other containers' names.
-        links = [f"{name}:{alias}" for name, alias in value.items()]
-        return {"NetworkingConfig": {"EndpointsConfig": {own: {"Links": links}}}}
+    if networks.joined_networks(bonds.definition):
+        return {}
     return {"HostConfig": {"Links": [f"{bonds.ids[name]}:{alias}" for name, alias in value.items()]}}
 
 
@@ -95,6 +85,11 @@ NETWORK: Mapping[str, ContainerKey] = {
         "`bridge`, `none`, `host`, `container:NAME` or the name of a network",
         tell=_tell_network,
         default="bridge",
+    ),
+    "networks": row(
+        networks.networks(),
+        "networks to join, made where they are not there: a list of names, or `{name: {aliases: [...]}}`",
+        needs=networks.needs_of_networks,
     ),
     "links": row(
         kinds.map_of(_alias, "an object of container and alias", "a container's name", words.NAME),

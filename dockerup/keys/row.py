@@ -31,12 +31,14 @@ class Bonds:
     """What the engine is told of a key may depend on, besides its value.
 
     `definition` is the whole entry's. `ids` are the ids of the containers that it is bound to, by name.
-    `volumes` are existing volumes to mount: pairs of path and volume name.
+    `volumes` are existing volumes to mount: pairs of path and volume name. `api` is the version of the
+    engine's API that is spoken.
     """
 
     definition: Mapping[str, Any]
     ids: Mapping[str, str] = field(default_factory=dict)
     volumes: Sequence[tuple[str, str]] = ()
+    api: tuple[int, int] = (1, 41)
 
 
 # What a value adds to the body of the create call.

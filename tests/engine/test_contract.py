@@ -16,7 +16,7 @@ from dockerup.problems import DockerupError, Origin
 from dockerup.pull import pull
 from dockerup.snapshot import Container, ContainerId, ImageId, Snapshot
 from dockerup.sources.result import Item
-from dockerup.spec import parse
+from dockerup.spec import ContainerSpec, parse
 from dockerup.steps import Cause, Create, Why
 from tests.model import Content, Model, sha256
 from tests.testbed.engine import Engine as PrivateEngine
@@ -72,7 +72,7 @@ class RealRig:
         self._private, self._registry = private, registry
 
     def snapshot(self) -> Snapshot:
-        return self.engine.observe(networks=False)
+        return self.engine.observe(networks=True)
 
     def load(self, tag: str, exits: int | None = None, volumes: tuple[str, ...] = ()) -> None:
         command = ("sleep", "1000000") if exits is None else ("sh", "-c", f"exit {exits}")
@@ -108,12 +108,16 @@ def rig(request: pytest.FixtureRequest) -> Iterator[Rig]:
     real.engine.close()
 
 
+def entry(name: str, **keys: object) -> ContainerSpec:
+    """Return an entry with these keys."""
+    (spec,) = parse([Item({"name": name, "image": LOCAL, **keys}, Origin("contract"))], "confdir").specs
+    return spec
+
+
 def create(rig: Rig, name: str, ids: Mapping[str, str] | None = None, **keys: object) -> ContainerId:
     """Create a container of an entry with these keys."""
     volumes = keys.pop("take_over", ())
-    document = {"name": name, "image": LOCAL, **keys}
-    (spec,) = parse([Item(document, Origin("contract"))], "confdir").specs
-    step = Create(name, spec, name, (), volumes, (), None, Cause(Why.NOT_THERE))  # type: ignore[arg-type]
+    step = Create(name, entry(name, **keys), name, (), volumes, (), None, Cause(Why.NOT_THERE))  # type: ignore[arg-type]
     found: ContainerId = rig.engine.create(step, ids or {}, {"dockerup.name": name})
     return found
 
@@ -320,6 +324,53 @@ def test_restart_of_the_engine_brings_back_what_its_policy_says(rig: Rig) -> Non
         lambda: {key: seen(rig, container_id).state for key, container_id in found.items()} == expected,
         "the engine has brought back what it should",
     )
+
+
+# Networks.
+
+
+def test_container_joins_networks_which_are_listed_with_their_ids_once_it_was_started(rig: Rig) -> None:
+    front, back = (made_network(rig, name) for name in ("front", "back"))
+    app = create(rig, "app", networks=["front", "back"])
+    assert seen(rig, app).networks == {"back": ""}
+    rig.engine.connect("front", app, entry("app", networks=["front", "back"]))
+    assert seen(rig, app).networks == {"back": "", "front": ""}
+    rig.engine.start(app)
+    assert seen(rig, app).networks == {"back": back, "front": front}
+    again = entry("app", networks=["front", "back"])
+    assert refused(lambda: rig.engine.connect("front", app, again)) == 403
+    assert refused(lambda: rig.engine.remove_network(front)) == 403
+    rig.engine.stop(app, 0)
+    assert seen(rig, app).networks == {"back": back, "front": front}
+
+
+def test_container_whose_network_was_removed_cannot_start_though_there_is_another_of_the_name(
+    rig: Rig,
+) -> None:
+    first = made_network(rig, "front")
+    app = run(rig, "app", network="front")
+    rig.engine.stop(app, 0)
+    rig.engine.remove_network(first)
+    second = made_network(rig, "front")
+    assert refused(lambda: rig.engine.start(app)) == 404
+    assert seen(rig, app).networks == {"front": first} != {"front": second}
+
+
+def test_network_that_is_there_is_not_made_and_one_that_is_not_is_not_found(rig: Rig) -> None:
+    made_network(rig, "front")
+    assert refused(lambda: rig.engine.create_network("front")) == 409
+    app = create(rig, "app", network="none-such")
+    assert refused(lambda: rig.engine.start(app)) == 404
+    rig.engine.connect("back", app, entry("app", network="back"))  # it is looked for at the start
+    assert refused(lambda: rig.engine.remove_network("back")) == 404
+
+
+def made_network(rig: Rig, name: str) -> str:
+    """Let the engine make a network, and return its id."""
+    rig.engine.create_network(name)
+    (network,) = (one for one in rig.snapshot().networks or () if one.name == name)
+    assert "dockerup.network" in network.labels
+    return network.network_id
 
 
 # What holds on to another container.

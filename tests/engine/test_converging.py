@@ -195,34 +195,6 @@ def test_ports_that_nobody_chose_are_picked_by_the_engine_and_stay(story: Story)
     story.nothing_to_do()
 
 
-def test_missing_network_is_named_with_what_to_run_and_awaited(story: Story) -> None:
-    image = story.load("app:1")
-    story.define("app", image, network="backend")
-    story.define("other", image)
-
-    ran = story.run(code=1)
-
-    assert "docker network create backend" in ran.stderr
-    assert story.states() == {"other": "running"}
-    story.client.create_network("backend")
-    story.run()
-    assert list(story.inspect("app")["NetworkSettings"]["Networks"]) == ["backend"]
-    story.nothing_to_do()
-
-
-def test_network_that_goes_while_a_container_runs_stops_nothing(story: Story) -> None:
-    network_id = story.client.create_network("backend")["Id"]
-    story.define("app", story.load("app:1"), network="backend")
-    story.run()
-    before = story.ids()
-    story.client.disconnect_container_from_network("app", network_id)
-    story.client.remove_network(network_id)
-
-    story.run()
-
-    assert story.ids() == before
-
-
 @pytest.mark.parametrize("published_ports", [False, True], ids=["without a port", "with a port"])
 def test_eager_update_starts_the_new_one_first_where_no_port_stands_in_the_way(
     story: Story, proxy: EngineProxy, published_ports: bool

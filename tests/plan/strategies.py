@@ -182,7 +182,7 @@ def _forged(draw: st.DrawFn, model: Model, document: Document) -> None:
         labels.DEFINITION: describe(spec.definition, "s"),
         labels.GENERATION: str(draw(st.integers(0, 3))),
     }
-    _create_and_start(draw, model, spec.name + suffix, create_body(spec, found, (), {}))
+    _create_and_start(draw, model, spec.name + suffix, create_body(spec, found, (), {}, model.api))
 
 
 def _create_and_start(draw: st.DrawFn, model: Model, name: str, body: Mapping[str, Any]) -> None:

@@ -22,8 +22,10 @@ observed   the containers that are there:
     restarts, error, health   what an inspection tells: restarts by the engine, why its start failed
     up           for how many seconds it has run, where that is less than a minute
     volumes      its anonymous volumes: {/path: hex word}
+    networks     those it is on, where these are not the listed ones: names, or {name: id}
     generation, restart, labels, ports (host ports of a running one), source
-networks   the networks that are there, where it matters
+networks   the networks that are there besides the engine's own: names, or {name, id, labels, ours: true}
+api        the version of the engine's API: 1.41
 takes-over the anonymous volumes that each new container gets: {entry: {/path: hex word}}
 disk       how full the engine's disk is: [used, total]
 lately     what happened to images: [[seconds ago, kind, name or id, name that it got], ...]
@@ -59,6 +61,7 @@ from dockerup.snapshot import (
     ImageId,
     Lately,
     Mount,
+    Network,
     Snapshot,
 )
 from dockerup.spec import ContainerSpec, Port
@@ -67,10 +70,10 @@ from tests.plan.hosts import Listing
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "registry", "observed", "networks"}
-KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over"}
+KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over", "api"}
 CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
 CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source", "restarts", "error", "health"}
-CONTAINER_KEYS |= {"attempt", "cause", "group", "created", "up"}
+CONTAINER_KEYS |= {"attempt", "cause", "group", "created", "up", "networks"}
 NOW = 1_000_000
 SECRET = "hunter2"
 
@@ -152,6 +155,10 @@ def container_of(
         labels={**(labels_of(one, spec) if spec else {}), **one.get("labels", {})},
         ports=tuple(Port(80, port, "tcp", "0.0.0.0") for port in held) if running else (),
         mounts=tuple(Mount(path, long(word)) for path, word in one.get("volumes", {}).items()),
+        networks={
+            name: network_id if one.get("state") != "created" else ""
+            for name, network_id in _joined(one, spec).items()
+        },
         detail=Detail(
             restart=one.get("restart", spec.restart if spec else "no"),
             state=one.get("state", "running"),
@@ -160,6 +167,29 @@ def container_of(
             error=one.get("error", ""),
         ),
         health=one.get("health", ""),
+    )
+
+
+def _joined(one: Mapping[str, Any], spec: ContainerSpec | None) -> dict[str, str]:
+    found = one.get("networks", [*spec.networks] if spec else [])
+    return found if isinstance(found, dict) else {name: network_id(name) for name in found}
+
+
+def network_id(name: str) -> str:
+    return long(name.encode().hex())
+
+
+def networks_of(case: Mapping[str, Any]) -> tuple[Network, ...] | None:
+    if "networks" not in case:
+        return None
+    told = [one if isinstance(one, dict) else {"name": one} for one in case["networks"]]
+    return tuple(
+        Network(
+            one.get("id", network_id(one["name"])),
+            one["name"],
+            {**one.get("labels", {}), **({labels.NETWORK: "true"} if one.get("ours") else {})},
+        )
+        for one in told
     )
 
 
@@ -194,6 +224,11 @@ def labels_of(one: Mapping[str, Any], spec: ContainerSpec) -> dict[str, str]:
     return found
 
 
+def api_of(version: str) -> tuple[int, int]:
+    major, _, minor = version.partition(".")
+    return int(major), int(minor)
+
+
 def lately_of(case: Mapping[str, Any]) -> Lately:
     events = [
         ImageEvent(NOW - ago, kind, meant(subject), *map(str, name))
@@ -220,7 +255,7 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
         frozenset(case.get("broken", ())),
         case.get("explicit", True),
     )
-    networks = frozenset(case["networks"]) if "networks" in case else None
+    networks = networks_of(case)
     disk = Disk(*case["disk"]) if "disk" in case else None
     snapshot = Snapshot(observed_of(case), images_of(case), networks, disk=disk, lately=lately_of(case))
     settings = dict(case.get("settings", {}))
@@ -228,6 +263,7 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
         ignore=tuple(settings.pop("ignore", ())),
         unasked=frozenset(map(parse_reference, settings.pop("unasked", ()))),
         tried=frozenset(settings.pop("tried", ())),
+        api=api_of(str(case.get("api", "1.41"))),
         making_room=is_full(disk, settings.get("prune_when_full", 0)),
         **{"prune": "none", **settings},
     )

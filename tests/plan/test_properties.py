@@ -14,13 +14,16 @@ from hypothesis import given, note, settings
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.execute import Outcome, Result
+from dockerup.keys.networks import endpoint
 from dockerup.keys.row import Change
 from dockerup.plan import make_plan
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import (
+    ConnectNetwork,
     Create,
     Created,
+    CreateNetwork,
     Existing,
     Keep,
     Node,
@@ -28,6 +31,7 @@ from dockerup.steps import (
     Prove,
     Pull,
     RemoveImage,
+    RemoveNetwork,
     Signal,
     Start,
     Step,
@@ -40,6 +44,7 @@ from tests.plan.hosts import Case, Listing, carry_out, plan_for, prefix
 from tests.plan.strategies import cases, new_model, whole_cases
 
 HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN, Why.FAILED_BEFORE}
+NETWORK_STEPS = (CreateNetwork, RemoveNetwork)
 few = profile()
 # These make a run of each call of an example.
 fewer = settings(few, max_examples=few.max_examples * 5 // 8)
@@ -70,6 +75,8 @@ def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
     box = case.model.boxes[one.container_id]
     bound = labels.read_map(one.labels, labels.BOUND)
     ids = {name: current(name, bound.get(name, ""), case) for name in spec.bound_to}
+    for name in spec.networks:
+        assert box.endpoints.get(name) == endpoint(spec.definition, name), (name, box)
     published = {(port.container_port, port.host_port) for port in box.ports}
     return (
         one.name == spec.name
@@ -77,7 +84,8 @@ def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
         and box.restart == spec.restart
         and bound == ids
         and (not spec.joins or box.joins == ids[spec.joins])
-        and set(box.links) == {ids[name] for name in spec.links}
+        and {*spec.networks} <= {*box.networks}
+        and set(box.links) == {ids[name] for name in spec.links if not spec.networks}
         and published == {(port.container_port, port.host_port) for port in spec.ports}
         and right_image(one, spec, case)
         and (ran(one) or ended_as_it_may(one, spec))
@@ -144,18 +152,23 @@ def test_nothing_is_held_where_everything_is_dockerups_to_decide(case: Case) -> 
     case.settle()
     assert_as_listed(case)
     assert {box.name for box in case.model.boxes.values()} == {spec.name for spec in case.specs}
+    listed = {name for spec in case.specs for name in spec.networks}
+    ours = {network.name for network in case.model.networks if labels.NETWORK in network.labels}
+    assert ours <= listed
 
 
 @few
 @given(cases())
 def test_protected_containers_and_volumes_are_never_touched(case: Case) -> None:
     protected = {one.container_id for one in case.protected()}
+    theirs = [network for network in case.model.networks if labels.NETWORK not in network.labels]
     before = {container_id: repr(case.model.boxes[container_id]) for container_id in protected}
     volumes = set(case.model.volumes)
     case.run()
     assert {one: repr(case.model.boxes.get(one)) for one in protected} == before
     assert not {subject for _, subject in case.model.calls} & protected
     assert volumes <= case.model.volumes
+    assert [one for one in theirs if one not in case.model.networks] == []
 
 
 @few
@@ -211,8 +224,10 @@ def essence(step: Step, made: Mapping[str, Any]) -> tuple[object, ...]:
     if isinstance(step, Create):
         bound = tuple((name, identity(target, made)) for name, target in step.bound)
         return kind, step.entry, step.name, step.volumes, bound
-    if isinstance(step, Keep):
+    if isinstance(step, (Keep, CreateNetwork, RemoveNetwork)):
         return kind, step.entry
+    if isinstance(step, ConnectNetwork):
+        return kind, identity(step.target, made), step.network
     parts = tuple(getattr(step, key, "") for key in ("restart", "name", "paused"))
     return (kind, identity(step.target, made), *parts)
 
@@ -245,7 +260,11 @@ def subject_of(step: Step, made: Mapping[str, Any]) -> object:
         return "images"
     if isinstance(step, Create):
         return identity(Created(step.entry), made)
-    return step.entry if isinstance(step, (RemoveImage, Signal, Keep)) else identity(step.target, made)
+    return (
+        step.entry
+        if isinstance(step, (RemoveImage, Signal, Keep, *NETWORK_STEPS))
+        else identity(step.target, made)
+    )
 
 
 def again_steps(plan: Plan) -> list[Step]:

@@ -201,6 +201,7 @@ OTHER: dict[str, Any] = {
     "command": [],
     "privileged": True,
     "network": "host",
+    "networks": ["front", "mine"],
     "restart": "always",
     "links": {"db": "x1"},
     "healthCheck": {"command": ["NONE"]},

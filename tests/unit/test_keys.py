@@ -25,6 +25,9 @@ BEYOND_SCHEMA = {
     "image": r"(?!.* is not an image reference$)",  # the grammar: registry, path, tag, digest
     "memory": r".* is not an amount of memory that a container can have$",  # once the unit is counted in
     "hostIp": r'".*" is no IP address$',
+    "ipv4Address": r'".*" is not an IPv4 address$',
+    "ipv6Address": r'".*" is not an IPv6 address$',
+    "linkLocalIps": r'".*" is not an IPv4 address$',
     "entrypoint": r"the quotes do not match",
     "command": r"the quotes do not match",
     **dict.fromkeys(
@@ -118,6 +121,15 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
     ),
     "env": st.dictionaries(WORDS, ANY, max_size=2),
     "volumes": st.lists(_objects("containerPath", "hostPath", "mode", "from", values=WORDS), max_size=2),
+    "networks": st.lists(WORDS, max_size=2)
+    | st.dictionaries(
+        WORDS,
+        st.none()
+        | _objects("aliases", "linkLocalIps", values=st.lists(WORDS, max_size=2))
+        | _objects("ipv4Address", "ipv6Address", "macAddress", "interfaceName", values=WORDS)
+        | _objects("gwPriority", "driverOpts", values=NUMBERS | DIGITS | JSON),
+        max_size=2,
+    ),
     "memory": MEMORY | NUMBERS | DIGITS,
     "entrypoint": st.lists(LEAF, max_size=2) | WORDS,
     "command": st.lists(LEAF, max_size=2) | WORDS,
@@ -165,6 +177,25 @@ VALID: dict[str, list[object]] = {
     "entrypoint": ["/bin/sh -c 'echo x'", ["/bin/sh"]],
     "command": ["serve --all", ["", "x"]],
     "privileged": [True, False, "yes", "OFF"],
+    "networks": [
+        [],
+        {},
+        ["mine", "m"],
+        {
+            "mine": None,
+            "other": {},
+            "third": {"aliases": ["db"], "ipv4Address": "10.0.0.9", "ipv6Address": "fd::9"},
+        },
+        {
+            "mine": {
+                "linkLocalIps": ["169.254.1.9"],
+                "macAddress": "02-42-AC-11-00-02",
+                "driverOpts": {"a.b": "c"},
+                "gwPriority": -1,
+                "interfaceName": "eth7",
+            }
+        },
+    ],
     "network": ["bridge", "none", "host", "default", "container:db", "mine", "m"],
     "restart": ["always", "unless-stopped", "on-failure", "no", "never", False],
     "links": [{}, {"db": "database"}],
@@ -228,9 +259,12 @@ def test_parser_and_schema_accept_and_refuse_the_same(document: object) -> None:
         assert not unsaid, "the parser refuses it, the schema does not"
 
 
+def _key_of(problem: Problem) -> str:
+    return [step for step in problem.where.path if isinstance(step, str)][-1]
+
+
 def _beyond_schema(problem: Problem) -> bool:
-    key = [step for step in problem.where.path if isinstance(step, str)][-1]
-    pattern = BEYOND_SCHEMA.get(key)
+    pattern = BEYOND_SCHEMA.get(_key_of(problem))
     return pattern is not None and re.match(pattern, problem.what, re.DOTALL) is not None
 
 
@@ -240,6 +274,9 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
         "image": {"image": "NGINX"},
         "memory": {"memory": "5m"},
         "hostIp": {"portMappings": [{"containerPort": 80, "hostIp": "1.2.3"}]},
+        "ipv4Address": {"networks": {"mine": {"ipv4Address": "10.0.0.300"}}},
+        "ipv6Address": {"networks": {"mine": {"ipv6Address": "10.0.0.3"}}},
+        "linkLocalIps": {"networks": {"mine": {"linkLocalIps": ["169.254.1"]}}},
         "entrypoint": {"entrypoint": "'a"},
         "command": {"command": 'a "b'},
         "interval": {"healthCheck": {"command": "x", "interval": "0s"}},
@@ -253,7 +290,7 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
     }
     document = web(**wrong[key])
     assert ONE_CONTAINER.is_valid(document)
-    assert [one.where.path[-1] for one in problems_of(document)] == [key]
+    assert [_key_of(one) for one in problems_of(document)] == [key]
     assert all(map(_beyond_schema, problems_of(document)))
 
 
@@ -374,6 +411,29 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
     ("command", ["a", 1], "command[1]", "1 is not a string", "Write a string."),
     ("privileged", 1, "privileged", "1 is not true or false", "Write true or false."),
     ("network", "container:", "network", '"container:" is not bridge, none', "Write bridge, none, host"),
+    (
+        "networks",
+        "mine",
+        "networks",
+        '"mine" is not a list of networks, or an',
+        "Write a list of networks, or",
+    ),
+    ("networks", ["host"], "networks[0]", '"host" is not the name of a network of', "Write the name of a"),
+    ("networks", {"none": {}}, "networks.none", '"none" is not the name of', "Write the name of a network"),
+    (
+        "networks",
+        {"mine": {"alias": ["db"]}},
+        "networks.mine.alias",
+        'there is no key "alias" here',
+        'Did you mean "aliases"?',
+    ),
+    (
+        "networks",
+        {"mine": {"macAddress": "02:42"}},
+        "networks.mine.macAddress",
+        '"02:42" is not a MAC address',
+        "Write a MAC address.",
+    ),
     ("restart", "allways", "restart", '"allways" is not one of', 'Did you mean "always"?'),
     ("links", {"d": "db"}, "links.d", '"d" is not a container\'s name', "Write a container's name."),
     (
@@ -554,7 +614,7 @@ def test_five_mistakes_are_five_problems_with_their_paths() -> None:
         ("entryPoint", "entrypoint"),
         ("cmd", "command"),
         ("priviledged", "privileged"),
-        ("networks", "network"),
+        ("networkz", "network"),
         ("restartPolicy", "restart"),
         ("link", "links"),
         ("signals", "signal"),

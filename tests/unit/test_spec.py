@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup.keys import CONTAINER_KEYS
+from dockerup.keys.networks import joined_at_create
 from dockerup.problems import Origin
 from dockerup.sources.confdir import read_confdir
 from dockerup.sources.result import Item
@@ -123,7 +124,7 @@ def test_what_is_left_out_has_the_documented_meaning() -> None:
     one = spec()
     assert (one.name, str(one.image), one.source) == ("nginx", "docker.io/library/nginx:latest", "confdir")
     assert (one.ports, one.volumes_from, one.links, one.signals, one.bound_to) == ((), (), {}, {}, ())
-    assert (one.network, one.own_network, one.joins, one.restart) == ("bridge", None, None, "always")
+    assert (one.network, one.networks, one.joins, one.restart) == ("bridge", {}, None, "always")
     assert (one.follows_registry, one.update) == (True, Update())
     assert (one.depends_on, one.after, one.health_check, one.checked) == ({}, (), None, False)
     assert one.definition == {"image": "nginx:latest"}
@@ -145,20 +146,66 @@ def test_ports_are_numbers_whatever_was_typed() -> None:
 @pytest.mark.parametrize(
     ("network", "own", "joins"),
     [
-        ("bridge", None, None),
-        ("default", None, None),
-        ("none", None, None),
-        ("host", None, None),
-        ("mine", "mine", None),
-        ("container:db", None, "db"),
+        ("bridge", [], None),
+        ("default", [], None),
+        ("none", [], None),
+        ("host", [], None),
+        ("mine", ["mine"], None),
+        ("container:db", [], "db"),
     ],
 )
 def test_a_network_is_a_mode_one_of_its_own_or_anothers(
-    network: str, own: str | None, joins: str | None
+    network: str, own: list[str], joins: str | None
 ) -> None:
     one = spec(network=network)
     assert one.network == ("bridge" if network == "default" else network)
-    assert (one.own_network, one.joins) == (own, joins)
+    assert ([*one.networks], one.joins) == (own, joins)
+
+
+@pytest.mark.parametrize(
+    ("written", "first", "listed"),
+    [
+        ({"networks": ["mine"]}, "mine", {}),
+        ({"networks": {"mine": None}}, "mine", {}),
+        ({"networks": {"mine": {"aliases": [], "gwPriority": 0}}, "network": "mine"}, "mine", {}),
+        ({"networks": ["other", "mine"]}, "mine", {"other": {}}),
+        ({"networks": ["mine", "other"], "network": "other"}, "other", {"mine": {}}),
+        (
+            {
+                "networks": {
+                    "mine": {"aliases": ["b", "a", "b"]},
+                    "other": {"macAddress": "02-42-AC-11-00-0A"},
+                }
+            },
+            "mine",
+            {"mine": {"aliases": ["a", "b"]}, "other": {"macAddress": "02:42:ac:11:00:0a"}},
+        ),
+    ],
+)
+def test_networks_have_one_form_however_they_are_listed(
+    written: dict[str, Any], first: str, listed: dict[str, Any]
+) -> None:
+    one = spec(**written)
+    assert (one.definition["network"], one.definition.get("networks", {})) == (first, listed)
+    assert [*one.networks] == [first, *sorted(listed.keys() - {first})]
+    assert joined_at_create(one.definition, (1, 43)) == (first,)
+    assert joined_at_create(one.definition, (1, 44)) == tuple(one.networks)
+
+
+@pytest.mark.parametrize(
+    ("network", "what"),
+    [
+        ("host", "network: host does not go with networks"),
+        ("default", "network: bridge does not go with networks"),
+        ("container:db", "network: container:db does not go with networks"),
+        ("third", "network: third is not among networks"),
+    ],
+)
+def test_network_and_networks_that_contradict_each_other_are_a_problem(network: str, what: str) -> None:
+    result = parse(
+        [Item({"image": "nginx", "network": network, "networks": ["mine"]}, Origin("c"))], "confdir"
+    )
+    assert [one.what for one in result.problems] == [what]
 
 
 def test_a_container_is_bound_to_those_that_it_links_shares_volumes_or_a_network_with() -> None:
