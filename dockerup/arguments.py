@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
         ("history", "what runs changed on this host, when and why, and how long it was down; newest last"),
         ("validate", "check configuration and user-data files, without an engine"),
         ("schema", "print the JSON Schema of the containers block"),
+        ("import", "turn what other tools have (Compose, ECS, konlet, docker run, an engine) into entries"),
         ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
     ):
         command = commands.add_parser(
@@ -82,6 +83,8 @@ def parser() -> argparse.ArgumentParser:
             )
         if name == "setup":
             _add_setup(command)
+        if name == "import":
+            _add_import(command)
         if name == "validate":
             command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
     return whole
@@ -95,6 +98,28 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--timer", action="store_true", help="a systemd timer in place of cron")
     parser.add_argument("--no-schema", action="store_true", help="leave cloud-init's schema as it is")
+
+
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    kinds = parser.add_subparsers(metavar="FROM", dest="origin", required=True)
+    for name, many, operand, text in (
+        ("compose", "*", "FILE", "Compose files; without any, those of the working directory"),
+        ("ecs", 1, "FILE", "a task definition of Amazon ECS, as registered or as it is described"),
+        ("konlet", 1, "FILE", "a container declaration of Google's: gce-container-declaration"),
+        ("running", "*", "NAME", "what runs on this engine; without names all that dockerup does not keep"),
+        ("run", 1, "LINE", "a line of docker run, in quotes"),
+    ):
+        kind = kinds.add_parser(name, help=text, description=text, parents=[_shared()], allow_abbrev=False)
+        kind.add_argument("given", nargs=many, metavar=operand, help="- is standard input" * (many == 1))
+        kind.add_argument("-o", "--output", metavar="FILE", help="write there (0600), not to standard output")
+        kind.add_argument("--overwrite", action="store_true", help="write there also where a file is already")
+        if name == "compose":
+            kind.add_argument("--project", metavar="NAME", default="", help="its name (docker compose -p)")
+            for flag, metavar, meaning in (
+                ("--profile", "NAME", "take the services of this profile as well"),
+                ("--env-file", "FILE", "variables, instead of .env"),
+            ):
+                kind.add_argument(flag, action="append", metavar=metavar, default=[], help=meaning)
 
 
 def _shared() -> argparse.ArgumentParser:

@@ -21,6 +21,7 @@ from dockerup.settings import SETTINGS
 
 if TYPE_CHECKING:
     from dockerup.configuration import Configuration
+    from dockerup.importers.draft import Imported
     from dockerup.listener import Listener
     from dockerup.reconcile import Run
     from dockerup.report import Report
@@ -224,6 +225,35 @@ def _history(options: argparse.Namespace) -> int:
     return 0
 
 
+def _import(options: argparse.Namespace) -> int:
+    from dockerup.importers import write
+
+    imported = _imported(options)
+    text = write.as_text(imported)
+    if not options.output:
+        print(text, end="")
+        return 0
+    write.put(options.output, text, overwrite=options.overwrite)
+    if not options.quiet:
+        print(f"{options.output}: {write.summary(imported)}")
+    return 0
+
+
+def _imported(options: argparse.Namespace) -> Imported:
+    from dockerup.importers import command
+
+    given = options.given
+    if options.origin == "compose":
+        return command.from_compose(given, os.environ, options.project, options.profile, options.env_file)
+    if options.origin == "running":
+        from dockerup.configuration import read_file
+        from dockerup.connection import engine_url
+
+        return command.from_running(given, engine_url(read_file(options.config), os.environ), os.environ)
+    read = {"ecs": command.from_ecs, "konlet": command.from_konlet, "run": command.from_run}
+    return read[options.origin](given[0])
+
+
 def _setup(options: argparse.Namespace) -> int:
     from dockerup import host_files, host_setup
 
@@ -280,6 +310,7 @@ _COMMANDS = {
     "schema": _schema,
     "history": _history,
     "setup": _setup,
+    "import": _import,
 }
 
 

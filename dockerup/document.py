@@ -48,18 +48,19 @@ def decode(raw: bytes, source: str) -> str:
         raise InvalidInputError(Problem(_line_of(source, line), what, "Save the file as UTF-8.")) from None
 
 
-def load(text: str, source: str, only: str | None = None) -> Document:
+def load(text: str, source: str, only: str | None = None, marks: dict[Path, str] | None = None) -> Document:
     """Return the document that a JSON or YAML text holds; an empty text holds null.
 
     A text that looks like JSON but is none (single quotes, a comma too many, tabs in it) is read as YAML's
     flow style, which takes these. With `only`, keys that stand twice and unknown tags are passed over
-    outside that key of the top level, since they are the affair of another reader of the same text.
+    outside that key of the top level, since they are the affair of another reader of the same text. `marks`
+    takes unknown tags: see `dockerup.yaml_document.compose`.
     Raises InvalidInputError, with the line and column, on everything that cannot be read or is too large.
     """
     text = text[1:] if text.startswith("\ufeff") else text
     _refuse_unfit_text(text, source)
     if not _LOOKS_LIKE_JSON.match(text):
-        return _load_yaml(text, source, only)
+        return _load_yaml(text, source, only, marks=marks)
     try:
         return _load_json(text, source)
     except json.JSONDecodeError as error:
@@ -234,11 +235,18 @@ def _json_line_finder(text: str, source: str) -> Callable[[Path], int]:
 # Texts that look like JSON, and YAML
 
 
-def _load_yaml(text: str, source: str, only: str | None, *, like_json: bool = False) -> Document:
+def _load_yaml(
+    text: str,
+    source: str,
+    only: str | None,
+    *,
+    like_json: bool = False,
+    marks: dict[Path, str] | None = None,
+) -> Document:
     # PyYAML is slow to import, and a host with JSON files alone never needs it.
     from dockerup import yaml_document
 
-    value, lines = yaml_document.compose(text, source, only, like_json=like_json)
+    value, lines = yaml_document.compose(text, source, only, like_json=like_json, marks=marks)
     return Document(value, Origin(source, lines=lines))
 
 

@@ -160,6 +160,13 @@ class Engine:
         with _told("reach", self.url):
             self._api.ping()
 
+    def get(self, path: str) -> Any:
+        """Return the engine's answer to GET `path`, such as "/info". Raises EngineError."""
+        with _told("ask for", path):
+            response = self._api.get(self._url(path), timeout=CALL_TIMEOUT)
+            _raise_for(response, f"ask for {path}")
+            return response.json()
+
     def info(self) -> dict[str, Any]:
         """Return of what the engine tells of itself that which is asked for here: see `ENGINE_INFO`."""
         with _told("ask", self.url):

@@ -17,7 +17,7 @@ from dockerup.snapshot import Container, ContainerId, Snapshot
 BUILD_TIME = 3600  # seconds that an image build is left alone
 
 DEPENDED_ON = "a listed container depends on it"
-_FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
+FOREIGN_LABELS = ("com.docker.swarm.", "io.kubernetes.", "com.amazonaws.ecs.")
 _FOREIGN_NAMES = ("ecs-agent",)
 
 
@@ -150,7 +150,7 @@ def protection(one: Container, host: Host) -> str:
         return "the setting ignore names it"
     if host.observed.own_id and one.container_id == host.observed.own_id:
         return "dockerup runs in it"
-    foreign = [key for key in one.labels if key.startswith(_FOREIGN_LABELS)]
+    foreign = [key for key in one.labels if key.startswith(FOREIGN_LABELS)]
     if foreign or one.name in _FOREIGN_NAMES:
         return f"another orchestrator runs it ({foreign[0] if foreign else one.name})"
     return ""

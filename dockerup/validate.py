@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Sequence
 
 from dockerup.configuration import Configuration
@@ -14,7 +15,8 @@ from dockerup.sources.confdir import items_of_document
 from dockerup.sources.result import SourceResult
 
 LIMIT_BYTES = 1 << 20
-_USER_DATA = (b"#", b"Content-Type:", b"MIME-Version:", b"\x1f\x8b")  # its formats begin like this
+# The formats of user-data begin like this. "# " begins a comment, with which containers.d's files may begin.
+_USER_DATA = re.compile(rb"#[a-z!]|##\s*template:|Content-Type:|MIME-Version:|\x1f\x8b")
 
 
 def problems_of_files(paths: Iterable[str]) -> list[Problem]:
@@ -73,6 +75,6 @@ def _read(path: str, raw: bytes) -> SourceResult:
     if extension == ".conf":
         read_settings(decode(raw, path), path, {})
         return SourceResult("confdir", declared=True)
-    if extension in {".json", ".yaml", ".yml"} and not raw.startswith(_USER_DATA):
+    if extension in {".json", ".yaml", ".yml"} and not _USER_DATA.match(raw):
         return SourceResult("confdir", items_of_document(load(decode(raw, path), path)), declared=True)
     return parse_userdata(raw, path)

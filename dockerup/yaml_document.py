@@ -66,15 +66,21 @@ class _Frame:
 
 
 def compose(
-    text: str, source: str, only: str | None = None, *, like_json: bool = False
+    text: str,
+    source: str,
+    only: str | None = None,
+    *,
+    like_json: bool = False,
+    marks: dict[Path, str] | None = None,
 ) -> tuple[object, Callable[[Path], int]]:
     """Return the value of a YAML text, and the function that finds the line of a path in it.
 
     `only`: see `dockerup.document.load`. `like_json`: the text was meant as JSON, where a word with quotes or
-    line ends in it is a comma forgotten. Raises NotYamlError and InvalidInputError.
+    line ends in it is a comma forgotten. `marks`, when given, takes the tags that are not YAML's own, by the
+    path of what they stand at; otherwise they are faults. Raises NotYamlError and InvalidInputError.
     """
     _refuse_unprintable(text, source)
-    composer = _Composer(source, like_json=like_json)
+    composer = _Composer(source, like_json=like_json, marks=marks)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             composer.take(event)
@@ -117,8 +123,9 @@ def _line_of(node: _Node, path: Path) -> int:
 class _Composer:
     """Puts the events of one text together. `faults` are those after which reading can go on."""
 
-    def __init__(self, source: str, *, like_json: bool = False) -> None:
+    def __init__(self, source: str, *, like_json: bool = False, marks: dict[Path, str] | None = None) -> None:
         self.source = source
+        self._marks = marks
         self._like_json = like_json
         self.root = _Node(0, None)
         self.faults: list[Problem] = []
@@ -277,6 +284,9 @@ class _Composer:
             self._unknown_tag(tag, line)
 
     def _unknown_tag(self, tag: str, line: int) -> None:
+        if self._marks is not None:
+            self._marks[self._path()] = tag
+            return
         shown = tag.replace(_STANDARD_TAG, "!!")
         self._fault(line, f'the tag "{shown[:60]}" means nothing here', "Write the value itself.")
 

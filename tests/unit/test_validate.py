@@ -37,3 +37,9 @@ def test_user_data_with_good_settings_has_no_fault(tmp_path: Path) -> None:
     good = USER_DATA.replace("passwrd", "password").replace("wiat", "wait").replace("  prots: []\n", "")
     path.write_text(good)
     assert problems_of_files([str(path)]) == []
+
+
+def test_file_of_containers_may_begin_with_a_comment(tmp_path: Path) -> None:
+    path = tmp_path / "web.yaml"
+    path.write_text("# the shop's\n- name: web\n  image: nginx\n")
+    assert problems_of_files([str(path)]) == []

@@ -1,0 +1,68 @@
+"""Ask an engine for its containers and their images, as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from dockerup.engine import Engine, EngineError
+from dockerup.host import FOREIGN_LABELS
+from dockerup.importers.running import Found
+from dockerup.importers.running_host import Defaults
+from dockerup.labels import NAME
+from dockerup.problems import DockerupError
+
+
+def found_on(engine: Engine, names: Sequence[str]) -> list[Found]:
+    """Return containers by name; without names those that run, are not dockerup's own, nor an orchestrator's.
+
+    Raises EngineError, and DockerupError for a name that nothing has.
+    """
+    if names:
+        wanted = [_container(engine, name) for name in names]
+    else:
+        listed = [one for one in engine.get("/containers/json") if not _kept_by_another(one)]
+        wanted = [engine.get(f"/containers/{one['Id']}/json") for one in listed]
+    if not wanted:
+        raise DockerupError("no container runs here that dockerup, or another orchestrator, does not keep")
+    return [Found(one, _image(engine, str(one.get("Image", "")))) for one in sorted(wanted, key=_name)]
+
+
+def _name(container: Mapping[str, Any]) -> str:
+    return str(container.get("Name", ""))
+
+
+def _kept_by_another(listed: Mapping[str, Any]) -> bool:
+    labels = listed.get("Labels") or {}
+    return NAME in labels or any(label.startswith(FOREIGN_LABELS) for label in labels)
+
+
+def _container(engine: Engine, name: str) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = engine.get(f"/containers/{quote(name, safe='')}/json")
+    except EngineError as error:
+        if error.status == 404:
+            raise DockerupError(f"there is no container {name} on this engine") from None
+        raise
+    return found
+
+
+def _image(engine: Engine, name: str) -> Mapping[str, Any]:
+    try:
+        found: Mapping[str, Any] = engine.get(f"/images/{quote(name, safe=':')}/json")
+    except EngineError as error:
+        if error.status == 404:
+            return {}
+        raise
+    return found
+
+
+def defaults_of(info: Mapping[str, Any]) -> Defaults:
+    """Return what the engine takes where a container says nothing (GET /info)."""
+    version = str(info.get("CgroupVersion") or "")
+    return Defaults(
+        log_driver=str(info.get("LoggingDriver") or "json-file"),
+        runtime=str(info.get("DefaultRuntime") or "runc"),
+        cgroup_namespace={"1": "host", "2": "private"}.get(version, ""),
+    )
