@@ -117,11 +117,23 @@ class Host:
         found = self.memories.get(name)
         return found if found is not None and _holds(found, name, self.policy, self.now) else None
 
+    def failed_image(self, name: str) -> Memory | None:
+        """Return what failed for an entry by its image, which is not to be tried again yet.
+
+        Another definition is tried meanwhile, with the image that is proven.
+        """
+        found = self.memories.get(name)
+        held = found is not None and found.of_image and _waits(found, name, self.policy, self.now)
+        return found if held else None
+
 
 def _holds(memory: Memory, name: str, policy: Policy, now: float) -> bool:
+    return not memory.stale and _waits(memory, name, policy, now)
+
+
+def _waits(memory: Memory, name: str, policy: Policy, now: float) -> bool:
     # Where the clock was set back by more than any delay since, the time of the failure says nothing.
-    holds = now < memory.until and memory.one.created <= now + LONGEST_DELAY
-    return holds and not memory.stale and name not in policy.retry
+    return now < memory.until and memory.one.created <= now + LONGEST_DELAY and name not in policy.retry
 
 
 def managed(one: Container) -> bool:

@@ -20,10 +20,10 @@ from dockerup.window import next_opening
 def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
     """Return the image that an entry has to run now: the newest, but for one that has to wait."""
     newest, here = wanted_image(spec, host.local, host.answers), _here(spec, host)
-    memory = host.memory(spec.name)
+    memory = host.failed_image(spec.name)
     if here is None:
         return newest
-    if memory is not None and memory.of_image and here.image_id != memory.one.image_id:
+    if memory is not None and here.image_id != memory.one.image_id:
         held = f"a newer image failed; it is tried again after {utc(memory.until)}"
         return replace(_as_it_is(spec, here, host), held=held, rolled_back=True)
     if not newest.digest or (newest.local is not None and same_for_platform(newest.local, here)):

@@ -23,7 +23,8 @@ _MOST_DOUBLINGS = 10
 @dataclass(frozen=True)
 class Memory:
     """A failed container. `stale`: the definition or the image is another by now; else it may be tried again
-    after `until` (seconds since the epoch). `of_image`: only a newer image was the cause."""
+    after `until` (seconds since the epoch). `of_image`: only a newer image was the cause, and it is that one
+    still."""
 
     one: Container
     stale: bool
@@ -49,8 +50,9 @@ def memory_of(
     delay = min(LONGEST_DELAY, FIRST_DELAY << min(attempt - 1, _MOST_DOUBLINGS))
     # What the engine tells is when it was created; the time that it then had to prove itself is no delay.
     until = failed.created + spec.health_timeout(health_timeout) + delay
-    of_image = failed.labels.get(labels.CAUSE) == "IMAGE"
-    return Memory(failed, not (same and _same_image(failed, image, told=told)), until, of_image)
+    same_image = _same_image(failed, image, told=told)
+    of_image = same_image and failed.labels.get(labels.CAUSE) == "IMAGE"
+    return Memory(failed, not (same and same_image), until, of_image)
 
 
 def _same_image(failed: Container, image: WantedImage, *, told: bool) -> bool:

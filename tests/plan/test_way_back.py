@@ -9,7 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dockerup import labels
+from dockerup.definition import definition_hash
 from dockerup.host import Policy
+from dockerup.keys.row import Change
 from dockerup.memory import failed_name
 from tests.model import Killed
 from tests.plan.conftest import profile
@@ -109,3 +112,17 @@ def test_what_failed_is_tried_again_after_a_delay_that_doubles(case: Case) -> No
         case.settle()
         assert_nothing_was_lost(case, before)
         failed = [box for box in case.model.boxes.values() if box.name not in before]
+
+
+@few
+@given(spoiled())
+def test_image_that_fails_keeps_no_other_definition_from_coming(case: Case) -> None:
+    case.settle()
+    changed = tuple({**one, "env": {"ANOTHER": "one"}} for one in case.listing.confdir)
+    case.listing = Listing(changed)
+    case.settle()
+    for spec in case.specs:
+        box = case.model.by_name(spec.name)
+        assert box.state == "running"
+        assert box.labels[labels.HASH] == definition_hash(spec.definition, Change.REPLACE)
+    assert case.plan().changes == (), str(case.plan())
