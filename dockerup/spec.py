@@ -16,6 +16,7 @@ from dockerup.amounts import LEAST_MEMORY
 from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS
 from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
+from dockerup.keys.volumes import one_spelling_of_volumes
 from dockerup.keys.words import NAME
 from dockerup.kinds import Refused, refuse
 from dockerup.lifecycle import HEALTH_DEFAULTS
@@ -257,9 +258,9 @@ def _spec(item: Item, source: str) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
     kinds.gather(
         partial(check, written, item.origin)
-        for check in (_check_network, _check_links, _check_ports, _check_paths, check_networks)
+        for check in (_check_network, _check_links, _check_ports, check_networks, one_spelling_of_volumes)
     )
-    written = one_spelling_of_networks(written)
+    written = one_spelling_of_volumes(one_spelling_of_networks(written), item.origin)
     image = parse_reference(written["image"])
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
     name = written.get("name") or _derived_name(image, item.origin)
@@ -295,13 +296,6 @@ def _check_ports(written: Mapping[str, Any], origin: Origin) -> None:
             refuse(
                 origin.at("portMappings"), f"host port {port.host_port} is listed twice", "Keep one of them."
             )
-
-
-def _check_paths(written: Mapping[str, Any], origin: Origin) -> None:
-    paths = [one["containerPath"] for one in written.get("volumes", ()) if "containerPath" in one]
-    for i, path in enumerate(paths):
-        if path.rstrip("/") in [other.rstrip("/") for other in paths[:i]]:
-            refuse(origin.at("volumes"), f"containerPath {path} is listed twice", "Keep one of them.")
 
 
 def _twice(spec: ContainerSpec, first: ContainerSpec) -> Problem:

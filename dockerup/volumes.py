@@ -9,6 +9,7 @@ from typing import Any
 from dockerup import labels
 from dockerup.decision import Decision
 from dockerup.host import Host, entry_of
+from dockerup.keys.volumes import anonymous
 from dockerup.snapshot import Container
 
 
@@ -28,16 +29,18 @@ def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> 
         for one in host.families.get(name, ())
         for mount in one.mounts
     }
-    now = {
-        one["containerPath"]: one for one in decision.spec.definition.get("volumes", ()) if "from" not in one
-    }
-    dropped = _anonymous_paths(old) - now.keys()
+    definition = decision.spec.definition
+    listed = [one for one in definition.get("volumes", ()) if "from" not in one]
+    now = {one["containerPath"] for one in listed if anonymous(one)}
+    other = {one["containerPath"] for one in listed if not anonymous(one)}
+    other |= {one["containerPath"] for one in definition.get("tmpfs", ())}
+    dropped = (_anonymous_paths(old) - now) | other
     own = _own_paths(old, decision.spec.volumes_from, host)
     return tuple(
         (mount.path, mount.volume)
         for mount in sorted(old.mounts, key=lambda mount: mount.path)
         if mount.anonymous and mount.volume not in shared and (own is None or mount.path in own)
-        if mount.path not in dropped and "hostPath" not in now.get(mount.path, {})
+        if mount.path not in dropped
     )
 
 
@@ -59,7 +62,7 @@ def sharers(old: Container) -> set[str]:
 
 def _anonymous_paths(old: Container) -> set[str]:
     """Return the paths at which a container's own definition asked for anonymous volumes."""
-    asked = (one for one in _defined_volumes(old) if "from" not in one and "hostPath" not in one)
+    asked = (one for one in _defined_volumes(old) if anonymous(one))
     return {one["containerPath"] for one in asked if "containerPath" in one}
 
 

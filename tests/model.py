@@ -360,9 +360,11 @@ class Model:
         found: dict[str, str] = {}
         for source in config.get("VolumesFrom", ()):
             found.update({mount.path: mount.volume for mount in self._known(source.partition(":")[0]).mounts})
-        bound = {bind.split(":")[1] for bind in config.get("Binds", ())}
+        bound = {bind.split(":")[1] for bind in config.get("Binds", ())} | {*config.get("Tmpfs", ())}
+        bound |= {mount["Target"] for mount in config.get("Mounts", ()) if mount["Type"] == "bind"}
         found = {path: volume for path, volume in found.items() if path not in bound}
-        found.update({mount["Target"]: mount["Source"] for mount in config.get("Mounts", ())})
+        named = (mount for mount in config.get("Mounts", ()) if mount["Type"] == "volume")
+        found.update({mount["Target"]: mount["Source"] for mount in named})
         for path in (*body.get("Volumes", ()), *content.volumes):
             if path not in found and path not in bound:
                 found[path] = self._new_id("volume")

@@ -28,6 +28,10 @@ BEYOND_SCHEMA = {
     "ipv4Address": r'".*" is not an IPv4 address$',
     "ipv6Address": r'".*" is not an IPv6 address$',
     "linkLocalIps": r'".*" is not an IPv4 address$',
+    "volumes": r'its type and what is mounted|a tmpfs is nothing else|".*" says both ro and rw',
+    "bind": r"bind does not go without hostPath|the engine takes no SELinux mark",
+    "volumeOptions": r"volumeOptions does not go without volume",
+    "readOnly": r"mode and readOnly contradict each other",
     "entrypoint": r"the quotes do not match",
     "command": r"the quotes do not match",
     **dict.fromkeys(
@@ -120,7 +124,22 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
         _objects("containerPort", "hostPort", "protocol", "hostIp", values=LEAF), max_size=2
     ),
     "env": st.dictionaries(WORDS, ANY, max_size=2),
-    "volumes": st.lists(_objects("containerPath", "hostPath", "mode", "from", values=WORDS), max_size=2),
+    "volumes": st.lists(
+        _objects("containerPath", "hostPath", "mode", "from", values=WORDS)
+        | _objects("target", "volume", "readOnly", "sourceContainer", "type", values=WORDS)
+        | st.sampled_from(
+            ["/a:/b", "/a:/b:ro", "/a:/b:ro,rw", "a:/b", "db:/b:nocopy", "/a:b", "/a:/b:x", "/a\n"]
+        ),
+        max_size=2,
+    ),
+    "tmpfs": st.lists(
+        WORDS
+        | _objects("containerPath", "size", "mode", values=WORDS | NUMBERS | MEMORY)
+        | st.sampled_from(["/a:size=64m", "/a:", "/a:b,", "/a:mode=1777,noexec", "a"]),
+        max_size=2,
+    ),
+    "mountPoints": st.lists(_objects("containerPath", "sourceVolume", "readOnly", values=WORDS), max_size=2),
+    "volumesFrom": st.lists(_objects("sourceContainer", "readOnly", values=LEAF), max_size=2),
     "networks": st.lists(WORDS, max_size=2)
     | st.dictionaries(
         WORDS,
@@ -171,6 +190,28 @@ VALID: dict[str, list[object]] = {
     "volumes": [
         [{"containerPath": "/a"}, {"containerPath": "/b", "hostPath": "/b", "mode": "ro"}],
         [{"from": "db"}],
+        ["/a:/b:ro,z", "data:/c:nocopy", "/d", {"sourceContainer": "db", "readOnly": "yes"}],
+        [
+            {"target": "/a", "volume": "data", "volumeOptions": {"driver": "x", "driverOpts": {"a": "b"}}},
+            {
+                "containerPath": "/b",
+                "hostPath": "/b",
+                "bind": {"createHostPath": False, "propagation": "rslave"},
+            },
+            {
+                "containerPath": "/c",
+                "type": "tmpfs",
+                "tmpfs": {"size": "64m", "mode": "1777"},
+                "readOnly": True,
+            },
+            {"containerPath": "/d", "volume": "da", "volumeOptions": {"subpath": "a/b", "labels": {"c": ""}}},
+        ],
+    ],
+    "mountPoints": [[{"sourceVolume": "data", "containerPath": "/m", "readOnly": True}]],
+    "volumesFrom": [[{"sourceContainer": "db"}]],
+    "tmpfs": [
+        "/run",
+        ["/t:size=1g,noexec", {"containerPath": "/u", "mountOptions": ["nosuid"], "size": 4096}],
     ],
     "cpu": [2, "512", 262144],
     "memory": [512, "2048m", "1.5g", "8MiB", 268435456, "9"],
@@ -277,6 +318,14 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
         "ipv4Address": {"networks": {"mine": {"ipv4Address": "10.0.0.300"}}},
         "ipv6Address": {"networks": {"mine": {"ipv6Address": "10.0.0.3"}}},
         "linkLocalIps": {"networks": {"mine": {"linkLocalIps": ["169.254.1"]}}},
+        "volumes": {"volumes": ["/a:/b:ro,rw"]},
+        "bind": {
+            "volumes": [
+                {"containerPath": "/a", "hostPath": "/b", "bind": {"selinux": "z", "nonRecursive": True}}
+            ]
+        },
+        "volumeOptions": {"volumes": [{"containerPath": "/a", "volumeOptions": {"noCopy": True}}]},
+        "readOnly": {"volumes": [{"containerPath": "/a", "mode": "rw", "readOnly": True}]},
         "entrypoint": {"entrypoint": "'a"},
         "command": {"command": 'a "b'},
         "interval": {"healthCheck": {"command": "x", "interval": "0s"}},
@@ -381,7 +430,33 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
     ),
     ("env", ["A=b"], "env", "the value is not an object of names and values", "Write an object of names"),
     ("env", {"A": None}, "env.A", "the value is not a string, a whole number", "Put it in quotes"),
-    ("volumes", ["/a:/b"], "volumes[0]", '"/a:/b" is not a volume', "Write a volume."),
+    ("volumes", ["a:b"], "volumes[0]", '"a:b" is not a volume', "Write a volume."),
+    ("volumes", ["/a:/b:rx"], "volumes[0]", '"/a:/b:rx" is not a volume', "Write a volume."),
+    ("volumes", ["./a:/b"], "volumes[0]", '"./a:/b" is not a volume', "Write a volume."),
+    (
+        "volumes",
+        [{"containerPath": "/a", "hostPath": "/b", "volume": "data"}],
+        "volumes[0]",
+        "its type and what is mounted do not go together",
+        "Keep one of hostPath and volume.",
+    ),
+    (
+        "volumes",
+        [{"containerPath": "/a", "bind": {"selinux": "z"}}],
+        "volumes[0].bind",
+        "bind does not go without hostPath",
+        "Write hostPath, or leave it out.",
+    ),
+    ("mountPoints", [{"sourceVolume": "data"}], "mountPoints[0]", 'the key "containerPath" is', "Write cont"),
+    ("volumesFrom", [{"readOnly": True}], "volumesFrom[0]", 'the key "sourceContainer" is', "Write sourceC"),
+    ("tmpfs", ["run"], "tmpfs[0]", '"run" is not a memory file system', "Write a memory file system."),
+    (
+        "tmpfs",
+        [{"containerPath": "/a", "mode": 644}],
+        "tmpfs[0].mode",
+        "644 is not permissions in",
+        "Write perm",
+    ),
     (
         "volumes",
         [{"containerPath": "a"}],
