@@ -19,13 +19,15 @@ def create_body(
     volumes: Sequence[tuple[str, str]],
     ids: Mapping[str, str],
     api: tuple[int, int] = (1, 41),
+    secrets: str = "",
 ) -> dict[str, Any]:
     """Return the body of the create call. What is left out of it is the image's, or else the engine's.
 
     `volumes` are existing volumes to mount: pairs of path and volume name. `ids` are the ids of the
-    containers that the entry is bound to, by name. `api` is the version of the API that is spoken.
+    containers that the entry is bound to, by name. `api` is the version of the API that is spoken,
+    `secrets` the directory with those that are files.
     """
-    parts = _parts(Bonds(spec.definition, ids, volumes, api))
+    parts = _parts(Bonds(spec.definition, ids, volumes, api, secrets))
     return _together([*parts, {"Labels": dict(labels)}])
 
 

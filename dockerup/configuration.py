@@ -10,6 +10,7 @@ from dockerup import sources
 from dockerup.credentials import read_registry_auth
 from dockerup.desired import Desired, combine
 from dockerup.document import decode
+from dockerup.keys import files
 from dockerup.problems import InvalidInputError, Origin, Problem
 from dockerup.settings import DEFAULT_CONFIG, Settings, read_settings
 from dockerup.sources.confdir import read_confdir
@@ -32,8 +33,12 @@ class Configuration:
 
     def desired(self) -> Desired:
         """Return what all sources want together. Raises NoSourceError when there is no source at all."""
-        desired = combine(self.results, self.settings.health_timeout)
+        desired = combine(self.results, self.settings.health_timeout, _read_entry_file)
         return replace(desired, problems=(*desired.problems, *self.problems))
+
+
+def _read_entry_file(path: str) -> bytes:
+    return read_trusted(path, files.LIMIT_BYTES)
 
 
 def load(

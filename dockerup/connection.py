@@ -24,6 +24,7 @@ from dockerup.networks import any_to_care_for
 from dockerup.pull import pull
 from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
+from dockerup.secret_files import clear, place
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Disk, Snapshot
 from dockerup.state import Cache
@@ -73,6 +74,18 @@ class Connection:
             left = any_to_care_for(observed, desired.specs)
             self.cache.write(NETWORKS, {self.engine.url: True} if left else {})
         return observed
+
+    def place_secrets(self, desired: Desired) -> list[str]:
+        """Put the secrets that are files where containers get them from; returns notes on what went wrong."""
+        return place(self.engine.secrets, (one for spec in desired.specs for one in spec.secret_files))
+
+    def clear_secrets(self, desired: Desired, observed: Snapshot) -> None:
+        """Take away the secrets that neither an entry nor a container has need of."""
+        needed = {path for one in observed.containers for path in one.host_paths}
+        files = (one for spec in desired.specs for one in spec.secret_files)
+        clear(
+            self.engine.secrets, needed | {os.path.join(self.engine.secrets, one.file_name) for one in files}
+        )
 
     def lately(self, observed: Snapshot, unneeded: Collection[str]) -> Snapshot:
         """Return the snapshot with what has happened lately to the images that nobody needs."""
@@ -228,8 +241,18 @@ def disk_of(url: str, root: str) -> Disk | None:
 
 
 def _secrets(desired: Desired) -> dict[str, tuple[str, ...]]:
-    """Return the values of `env`, by entry."""
-    return {spec.name: tuple(spec.definition.get("env", {}).values()) for spec in desired.specs}
+    """Return the values that no log may show, by entry."""
+    return {
+        spec.name: (
+            *spec.definition.get("env", {}).values(),
+            *(
+                line
+                for one in spec.secret_files
+                for line in one.content.decode("utf-8", "replace").splitlines()
+            ),
+        )
+        for spec in desired.specs
+    }
 
 
 def share_of(host_id: str, most: int) -> float:

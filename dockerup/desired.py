@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+from dockerup.keys.files import ReadFile
 from dockerup.problems import DockerupError, Problem
 from dockerup.sources.result import SourceResult
 from dockerup.spec import ContainerSpec, Port, parse
@@ -39,10 +40,13 @@ class Desired:
     notes: tuple[str, ...] = ()
 
 
-def combine(results: Sequence[SourceResult], health_timeout: int = 0) -> Desired:
+def combine(
+    results: Sequence[SourceResult], health_timeout: int = 0, read: ReadFile | None = None
+) -> Desired:
     """Return what the sources want together. Raises NoSourceError when there is no source at all.
 
-    `health_timeout` is the setting of that name, in seconds; 0 leaves it to each entry.
+    `health_timeout` is the setting of that name, in seconds; 0 leaves it to each entry. `read` reads the
+    files that entries name; without it what they would say is left out.
     """
     if not any(result.declared or not result.complete for result in results):
         raise NoSourceError(
@@ -50,7 +54,7 @@ def combine(results: Sequence[SourceResult], health_timeout: int = 0) -> Desired
             "(empty: no container of dockerup's stays), or name another with confdir=."
         )
     ranked = sorted(results, key=lambda result: RANK.index(result.name))
-    parsed = [(result, parse(result.items, result.name)) for result in ranked]
+    parsed = [(result, parse(result.items, result.name, read)) for result in ranked]
     problems = [problem for result, one in parsed for problem in (*result.problems, *one.problems)]
     broken = {result.name for result, one in parsed if one.problems or not result.complete}
     specs: dict[str, ContainerSpec] = {}

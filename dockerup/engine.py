@@ -39,6 +39,7 @@ from dockerup.logins import Login
 from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines, passed_on
 from dockerup.problems import DockerupError
+from dockerup.secret_files import secrets_directory
 from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
@@ -131,6 +132,7 @@ class Engine:
     def __init__(self, url: str, environ: Mapping[str, str], api_version: str | None = None) -> None:
         """Connect to the engine at `url`; without `api_version` it is asked for its own."""
         self.url = url
+        self.secrets = secrets_directory(url, environ)
         tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls")
         with _told("connect to the engine", url):
             self._api = docker.APIClient(
@@ -329,7 +331,7 @@ class Engine:
 
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, and return its id. `ids` are those of the containers that it is bound to."""
-        body = create_body(step.spec, labels, step.volumes, ids, self.api)
+        body = create_body(step.spec, labels, step.volumes, ids, self.api, self.secrets)
         with _told("create", step.name):
             return ContainerId(self._api.create_container_from_config(body, step.name)["Id"])
 

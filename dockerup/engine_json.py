@@ -61,6 +61,9 @@ def container_from(raw: Mapping[str, Any]) -> Container:
         ),
         # From API 1.48 on, with containerd's store.
         part=str((raw.get("ImageManifestDescriptor") or {}).get("digest", "")),
+        host_paths=tuple(
+            str(mount.get("Source", "")) for mount in raw.get("Mounts") or [] if mount.get("Type") == "bind"
+        ),
         networks={
             str(name): str((endpoint or {}).get("NetworkID") or "")
             for name, endpoint in ((raw.get("NetworkSettings") or {}).get("Networks") or {}).items()

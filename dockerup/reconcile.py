@@ -81,6 +81,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
     work: _Work | None = None
     try:
         with connect(settings, run.cache, run.environ) as host:
+            if run.act:
+                notes += host.place_secrets(desired)
             work = _Work(desired, host, run, settings.concurrency)
             local = LocalImages.of(work.before.images)
             asked = questions(desired.specs, local, pull=settings.pull and run.look)
@@ -97,6 +99,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             notes += [*checked.notes, *_unknown(checked.answers)]
             policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
             policy = replace(work.go(checked.answers, policy), tried=frozenset())
+            if run.act and desired.complete:
+                host.clear_secrets(desired, work.observed)
             if run.inspect:
                 work.inspect(_shown(desired, work.observed, checked.answers, policy))
     except EngineError as error:

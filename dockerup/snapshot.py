@@ -55,6 +55,7 @@ class Container:
     "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `up_seconds` is for how
     long it has run, where that is less than a minute, else None. `ports` are the published ones of a running
     container. `networks` are those it is on, by name, with their ids; "" before its first start.
+    `host_paths` are those that are mounted into it.
     """
 
     container_id: ContainerId
@@ -72,6 +73,7 @@ class Container:
     mounts: tuple[Mount, ...] = ()
     part: str = ""
     networks: Mapping[str, str] = field(default_factory=dict)
+    host_paths: tuple[str, ...] = ()
     detail: Detail | None = None
 
     @property

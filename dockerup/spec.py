@@ -15,6 +15,7 @@ from dockerup import kinds
 from dockerup.amounts import LEAST_MEMORY
 from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS
+from dockerup.keys.files import ReadFile, SecretFile, from_files
 from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
 from dockerup.keys.volumes import one_spelling_of_volumes
 from dockerup.keys.words import NAME
@@ -95,7 +96,8 @@ class ContainerSpec:
     """One container that has to run, as checked and made canonical.
 
     `definition` holds the keys that were set, in canonical form (bytes, seconds, one spelling a meaning),
-    env values in clear: it is never shown and never put into a label as it is.
+    env values in clear: it is never shown and never put into a label as it is. `secret_files` are the
+    secrets that it gets as files, of which the definition knows a digest only.
     """
 
     name: str
@@ -103,6 +105,7 @@ class ContainerSpec:
     source: str
     origin: Origin
     definition: Mapping[str, Any] = field(repr=False)
+    secret_files: tuple[SecretFile, ...] = field(default=(), repr=False)
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -235,14 +238,17 @@ class Parsed:
     notes: tuple[str, ...]
 
 
-def parse(items: Iterable[Item], source: str) -> Parsed:
-    """Return the specs, problems and notes of a source's items. Never raises on what a person wrote."""
+def parse(items: Iterable[Item], source: str, read: ReadFile | None = None) -> Parsed:
+    """Return the specs, problems and notes of a source's items. Never raises on what a person wrote.
+
+    `read` reads the files that entries name; without it what they would say is left out.
+    """
     specs: dict[str, ContainerSpec] = {}
     problems: list[Problem] = []
     notes: list[str] = []
     for item in items:
         try:
-            spec = _spec(item, source)
+            spec = _spec(item, source, read)
         except Refused as refused:
             problems += refused.problems
             continue
@@ -254,7 +260,7 @@ def parse(items: Iterable[Item], source: str) -> Parsed:
     return Parsed(tuple(specs.values()), tuple(problems), tuple(notes))
 
 
-def _spec(item: Item, source: str) -> ContainerSpec:
+def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
     kinds.gather(
         partial(check, written, item.origin)
@@ -262,9 +268,12 @@ def _spec(item: Item, source: str) -> ContainerSpec:
     )
     written = one_spelling_of_volumes(one_spelling_of_networks(written), item.origin)
     image = parse_reference(written["image"])
-    definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
     name = written.get("name") or _derived_name(image, item.origin)
-    return ContainerSpec(name, image, source, item.origin, definition)
+    found = from_files(name, written, item.origin, read)
+    written = {key: value for key, value in written.items() if key not in {"envFiles", "secrets"}}
+    written.update({"env": found.env or written.get("env", {}), "secrets": found.secrets})
+    definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
+    return ContainerSpec(name, image, source, item.origin, definition, found.files)
 
 
 def _derived_name(image: ImageRef, origin: Origin) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from dockerup import kinds
 from dockerup.image import InvalidReferenceError, parse_reference
-from dockerup.keys import words
+from dockerup.keys import files, words
 from dockerup.keys.row import Change, ContainerKey, row, to
 from dockerup.kinds import refuse
 from dockerup.problems import Origin
@@ -48,5 +48,16 @@ IDENTITY: Mapping[str, ContainerKey] = {
         tell=to("Env", _assignments),
         default={},
         secrets=(),
+    ),
+    "envFiles": row(
+        files.env_files(),
+        "files of this host with further variables, `NAME=VALUE` a line; `env` goes before them",
+        default=[],
+    ),
+    "secrets": row(
+        files.secrets(),
+        "secrets from files of this host, as variables or as files: `{NAME: {file: PATH, env: VARIABLE}}`",
+        tell=files.tell_secrets,
+        default={},
     ),
 }

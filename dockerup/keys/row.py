@@ -32,13 +32,14 @@ class Bonds:
 
     `definition` is the whole entry's. `ids` are the ids of the containers that it is bound to, by name.
     `volumes` are existing volumes to mount: pairs of path and volume name. `api` is the version of the
-    engine's API that is spoken.
+    engine's API that is spoken. `secrets` is the directory of this host that holds those that are files.
     """
 
     definition: Mapping[str, Any]
     ids: Mapping[str, str] = field(default_factory=dict)
     volumes: Sequence[tuple[str, str]] = ()
     api: tuple[int, int] = (1, 41)
+    secrets: str = ""
 
 
 # What a value adds to the body of the create call.

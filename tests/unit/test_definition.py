@@ -64,7 +64,7 @@ LIVING: dict[str, Any] = {
 
 
 def spec(document: object) -> ContainerSpec:
-    result = parse([Item(document, Origin("x.yaml"))], "confdir")
+    result = parse([Item(document, Origin("x.yaml"))], "confdir", lambda path: f"FILE={path}".encode())
     assert result.problems == ()
     return result.specs[0]
 
@@ -194,6 +194,8 @@ OTHER: dict[str, Any] = {
     "image": "nginx:1.28",
     "portMappings": [{"containerPort": 80}],
     "env": {"A": "u", "B": "1"},
+    "envFiles": "/etc/app.env",
+    "secrets": {"token": {"file": "/etc/token"}},
     "volumes": [{"containerPath": "/b"}],
     "mountPoints": [{"sourceVolume": "data", "containerPath": "/m"}],
     "volumesFrom": [{"sourceContainer": "store"}],

@@ -29,6 +29,7 @@ BEYOND_SCHEMA = {
     "ipv6Address": r'".*" is not an IPv6 address$',
     "linkLocalIps": r'".*" is not an IPv4 address$',
     "volumes": r'its type and what is mounted|a tmpfs is nothing else|".*" says both ro and rw',
+    "env": r"a secret is a variable or a file",
     "bind": r"bind does not go without hostPath|the engine takes no SELinux mark",
     "volumeOptions": r"volumeOptions does not go without volume",
     "readOnly": r"mode and readOnly contradict each other",
@@ -132,6 +133,12 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
         ),
         max_size=2,
     ),
+    "envFiles": st.lists(WORDS, max_size=2) | WORDS,
+    "secrets": st.dictionaries(
+        WORDS,
+        st.fixed_dictionaries({"file": WORDS}, optional={"env": WORDS, "path": WORDS, "mode": LEAF}),
+        max_size=2,
+    ),
     "tmpfs": st.lists(
         WORDS
         | _objects("containerPath", "size", "mode", values=WORDS | NUMBERS | MEMORY)
@@ -206,6 +213,15 @@ VALID: dict[str, list[object]] = {
             },
             {"containerPath": "/d", "volume": "da", "volumeOptions": {"subpath": "a/b", "labels": {"c": ""}}},
         ],
+    ],
+    "envFiles": ["/etc/app.env", ["/a", "/b"], []],
+    "secrets": [
+        {},
+        {
+            "token": {"file": "/etc/token"},
+            "other.one": {"file": "/a", "env": "TOKEN"},
+            "third": {"file": "/a", "target": "/b", "mode": "640"},
+        },
     ],
     "mountPoints": [[{"sourceVolume": "data", "containerPath": "/m", "readOnly": True}]],
     "volumesFrom": [[{"sourceContainer": "db"}]],
@@ -318,6 +334,7 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
         "ipv4Address": {"networks": {"mine": {"ipv4Address": "10.0.0.300"}}},
         "ipv6Address": {"networks": {"mine": {"ipv6Address": "10.0.0.3"}}},
         "linkLocalIps": {"networks": {"mine": {"linkLocalIps": ["169.254.1"]}}},
+        "env": {"secrets": {"a": {"file": "/a", "env": "A", "path": "/b"}}},
         "volumes": {"volumes": ["/a:/b:ro,rw"]},
         "bind": {
             "volumes": [
@@ -447,6 +464,9 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
         "bind does not go without hostPath",
         "Write hostPath, or leave it out.",
     ),
+    ("envFiles", "app.env", "envFiles", '"app.env" is not an absolute path', "Write an absolute path."),
+    ("secrets", {"token": {}}, "secrets.token", 'the key "file" is missing', "Write file: an absolute path."),
+    ("secrets", ["token"], "secrets", "a list is not an object of secrets", "Write an object of secrets."),
     ("mountPoints", [{"sourceVolume": "data"}], "mountPoints[0]", 'the key "containerPath" is', "Write cont"),
     ("volumesFrom", [{"readOnly": True}], "volumesFrom[0]", 'the key "sourceContainer" is', "Write sourceC"),
     ("tmpfs", ["run"], "tmpfs[0]", '"run" is not a memory file system', "Write a memory file system."),
@@ -701,7 +721,7 @@ def test_five_mistakes_are_five_problems_with_their_paths() -> None:
 def test_a_near_miss_of_a_key_gets_the_key_that_was_meant(written: str, meant: str | None) -> None:
     (problem,) = problems_of({"image": "nginx", written: "x"} if meant != "image" else web(**{written: "x"}))
     assert problem.what == f'there is no key "{written}" here'
-    every = "Write one of: command, cpu, dependsOn, entrypoint, env, healthCheck, image,"
+    every = "Write one of: command, cpu, dependsOn, entrypoint, env, envFiles, healthCheck, image,"
     assert problem.fix.startswith(every if meant is None else f'Did you mean "{meant}"?')
 
 
