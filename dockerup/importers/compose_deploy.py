@@ -10,6 +10,7 @@ from dockerup.importers.reading import (
     OddError,
     decimal,
     filled,
+    filled_pairs,
     listed,
     mapped,
     sized,
@@ -50,23 +51,32 @@ _LIMITS: Table = {
 
 
 def _devices(draft: Draft, value: Any) -> None:
-    draft.put("gpus", gpus(draft, listed(value)))
+    bring_requests(draft, listed(value))
 
 
-def gpus(draft: Draft, wanted: list[Any]) -> Any:
-    """Return what `gpus` is for a list of device requests: "all", a number, or None where it is none."""
-    if len(wanted) != 1:
-        raise OddError("several requests for devices have no form here")
-    one = mapped(wanted[0])
-    capabilities = texts(one.get("capabilities") or ["gpu"])
-    if "gpu" not in capabilities or one.get("driver") not in (None, "nvidia"):
-        raise OddError("these are no GPUs")
+def bring_requests(draft: Draft, wanted: list[Any]) -> None:
+    """Bring over requests for devices, GPUs mostly."""
+    draft.add("deviceRequests", [_request(draft, mapped(one)) for one in wanted])
+
+
+def _request(draft: Draft, one: Mapping[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {"capabilities": texts(one.get("capabilities") or ["gpu"])}
+    if one.get("driver"):
+        found["driver"] = text(one["driver"])
     if one.get("device_ids") is not None:
-        return {"deviceIds": texts(one["device_ids"])}
-    count = one.get("count", "all")
-    for key in sorted(one.keys() - {"capabilities", "driver", "count", "device_ids"}):
-        draft.left(f"gpus.{key}", "only the number of GPUs and their ids come over")
-    return "all" if count in ("all", -1, "-1") else whole(count)
+        found["deviceIds"] = texts(one["device_ids"])
+    else:
+        found["count"] = device_count(one.get("count", "all"))
+    if one.get("options"):
+        found["options"] = filled_pairs(one["options"])
+    for key in sorted(one.keys() - {"capabilities", "driver", "count", "device_ids", "options"}):
+        draft.left(f"devices.{key}", "this key is not known")
+    return found
+
+
+def device_count(value: Any) -> Any:
+    """Return a number of devices as an entry has it."""
+    return "all" if value in ("all", -1, "-1") else whole(value)
 
 
 _RESERVATIONS: Table = {

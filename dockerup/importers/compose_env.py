@@ -9,7 +9,6 @@ from dockerup.importers.compose_project import Known
 from dockerup.importers.draft import Draft
 from dockerup.importers.interpolation import env_file
 from dockerup.importers.reading import OddError, pairs
-from dockerup.keys import CONTAINER_KEYS
 from dockerup.problems import DockerupError
 
 
@@ -46,7 +45,8 @@ def _bring_env_file(draft: Draft, one: Any, known: Known) -> None:
     except DockerupError as error:
         draft.decide("env_file", str(error))
         return
-    if "envFiles" in CONTAINER_KEYS and _is_plain(content):
+    # What is in env goes over all files: after one that had to be put there, the later ones have to follow.
+    if "env" not in draft.value and _is_plain(content):
         draft.add("envFiles", [path])
         return
     draft.merge("env", env_file(content, known.variables))

@@ -173,7 +173,11 @@ def _pull_policy(draft: Draft, value: Any) -> None:
 
 
 def _gpus(draft: Draft, value: Any) -> None:
-    draft.put("gpus", text(value) if not isinstance(value, list) else compose_deploy.gpus(draft, value))
+    if isinstance(value, list):
+        compose_deploy.bring_requests(draft, value)
+    else:
+        count = compose_deploy.device_count(value)
+        draft.add("deviceRequests", [{"capabilities": ["gpu"], "count": count}])
 
 
 def _blkio(draft: Draft, value: Any) -> None:

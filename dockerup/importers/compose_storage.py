@@ -8,7 +8,7 @@ from typing import Any
 from dockerup.importers import forms
 from dockerup.importers.compose_project import Project
 from dockerup.importers.draft import Draft
-from dockerup.importers.reading import OddError, filled, mapped, sized, text, texts, truth
+from dockerup.importers.reading import OddError, filled, mapped, sized, text, texts, truth, whole
 
 _BIND = {"propagation": "propagation", "selinux": "selinux", "create_host_path": "createHostPath"}
 
@@ -108,7 +108,7 @@ def _long_tmpfs(draft: Draft, target: str, options: Mapping[str, Any]) -> None:
             mount["size"] = sized(value)
         elif key == "mode":
             # A whole number in YAML 1.2 is of the decimal system; people write 01777, which stays a text.
-            mount["mode"] = text(value).removeprefix("0o") if isinstance(value, str) else f"{value:o}"
+            mount["mode"] = forms.mode(value if isinstance(value, str) else f"{whole(value):o}")
         else:
             draft.left(f"volumes.tmpfs.{key}", "this key is not known")
     draft.add("tmpfs", [mount])

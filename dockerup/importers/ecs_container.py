@@ -164,7 +164,8 @@ def _resources(draft: Draft, value: Any) -> None:
     for one in listed(value):
         wanted = mapped(one)
         if wanted.get("type") == "GPU":
-            draft.put("gpus", whole(wanted.get("value")))
+            count = whole(wanted.get("value"))
+            draft.add("deviceRequests", [{"capabilities": ["gpu"], "count": count}])
         else:
             draft.left("resourceRequirements", "only GPUs have a meaning here")
 

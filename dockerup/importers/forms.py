@@ -113,13 +113,18 @@ def tmpfs(form: str) -> dict[str, Any]:
         name, _, value = option.partition("=")
         if name == "size" and not value.endswith("%"):
             mount["size"] = size_text(size(value))
-        elif name == "mode" and re.fullmatch(r"[0-7]{3,4}", value):
-            mount["mode"] = value
+        elif name == "mode" and re.fullmatch(r"0?[0-7]{3,4}", value):
+            mount["mode"] = mode(value)
         else:
             more.append(option)
     if more:
         mount["mountOptions"] = more
     return mount
+
+
+def mode(form: str) -> str:
+    """Return the permissions of a file, in octal digits as people write them, as an entry has them."""
+    return form.removeprefix("0o").lstrip("0").zfill(3)
 
 
 def device(form: str) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def _tmpfs_mount(draft: Draft, target: str, parts: dict[str, str]) -> None:
     if "tmpfs-size" in parts:
         found["size"] = sized(parts.pop("tmpfs-size"))
     if "tmpfs-mode" in parts:
-        found["mode"] = filled(parts.pop("tmpfs-mode"))
+        found["mode"] = forms.mode(parts.pop("tmpfs-mode"))
     draft.add("tmpfs", [found])
 
 
@@ -177,13 +177,14 @@ def _log_option(draft: Draft, value: str) -> None:
 
 
 def _gpus(draft: Draft, value: str) -> None:
-    if value == "all" or re.fullmatch(r"[0-9]{1,4}", value):
-        draft.put("gpus", value if value == "all" else int(value))
+    ids = re.fullmatch(r'"?device=([^"]+)"?', value)
+    if ids:
+        which: dict[str, Any] = {"deviceIds": ids[1].split(",")}
+    elif value == "all" or re.fullmatch(r"[0-9]{1,4}", value):
+        which = {"count": value if value == "all" else int(value)}
     else:
-        ids = re.fullmatch(r'"?device=([^"]+)"?', value)
-        if not ids:
-            raise OddError("this form of --gpus is not known")
-        draft.put("gpus", {"deviceIds": ids[1].split(",")})
+        raise OddError("this form of --gpus is not known")
+    draft.add("deviceRequests", [{"capabilities": ["gpu"], **which}])
 
 
 def _weight(draft: Draft, value: str) -> None:

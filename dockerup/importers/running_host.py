@@ -131,12 +131,6 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "StorageOpt": ("storageOpt", _text_map),
     "Annotations": ("annotations", _text_map),
 }
-_RATES = {
-    "BlkioDeviceReadBps": "blkioDeviceReadBps",
-    "BlkioDeviceWriteBps": "blkioDeviceWriteBps",
-    "BlkioDeviceReadIOps": "blkioDeviceReadIOps",
-    "BlkioDeviceWriteIOps": "blkioDeviceWriteIOps",
-}
 
 
 def _bring_memory(draft: Draft, host: Mapping[str, Any]) -> None:
@@ -200,25 +194,28 @@ def _mapping(inside: str, binding: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def _bring_lists(draft: Draft, host: Mapping[str, Any]) -> None:
-    for one in several(host, "Ulimits"):
-        if isinstance(one, Mapping):
-            draft.add("ulimits", [{key: one.get(key.capitalize()) for key in ("name", "soft", "hard")}])
-    for one in several(host, "Devices"):
-        if isinstance(one, Mapping):
-            draft.add("devices", [_device(one)])
+    for key, (ours, read) in _OBJECTS.items():
+        draft.add(ours, [read(one) for one in several(host, key) if isinstance(one, Mapping)])
     for one in several(host, "ExtraHosts"):
         name, _, address = str(one).partition(":")
         draft.add("extraHosts", [{"hostname": name, "ipAddress": address}])
     for path, options in sorted(part(host, "Tmpfs").items()):
         _bring_tmpfs(draft, f"{path}:{options}")
-    for key, ours in _RATES.items():
-        for one in several(host, key):
-            if isinstance(one, Mapping):
-                draft.add(ours, [{"path": one.get("Path"), "rate": one.get("Rate")}])
-    for one in several(host, "BlkioWeightDevice"):
-        if isinstance(one, Mapping):
-            draft.add("blkioWeightDevice", [{"path": one.get("Path"), "weight": one.get("Weight")}])
-    _bring_gpus(draft, several(host, "DeviceRequests"))
+    # The docker command has it as an option, the engine as no paths at all.
+    if host.get("MaskedPaths") == [] and not host.get("Privileged"):
+        draft.add("securityOptions", ["systempaths=unconfined"])
+
+
+def _ulimit(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: one.get(key.capitalize()) for key in ("name", "soft", "hard")}
+
+
+def _rate(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {"path": one.get("Path"), "rate": one.get("Rate")}
+
+
+def _weight(one: Mapping[str, Any]) -> dict[str, Any]:
+    return {"path": one.get("Path"), "weight": one.get("Weight")}
 
 
 def _bring_tmpfs(draft: Draft, form: str) -> None:
@@ -237,17 +234,31 @@ def _device(one: Mapping[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _bring_gpus(draft: Draft, requests: list[Any]) -> None:
-    if not requests:
-        return
-    first = requests[0] if isinstance(requests[0], Mapping) else {}
-    count, ids = first.get("Count"), several(first, "DeviceIDs")
-    if len(requests) > 1 or not any("gpu" in _strings(one) for one in several(first, "Capabilities") if one):
-        draft.left("DeviceRequests", "only one request for GPUs has a form here")
-    elif ids:
-        draft.put("gpus", {"deviceIds": _strings(ids)})
+def _request(one: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = several(one, "Capabilities")
+    words = _strings(kinds[0]) if kinds and isinstance(kinds[0], list) else []
+    found: dict[str, Any] = {"capabilities": words} if words else {}
+    if one.get("Driver"):
+        found["driver"] = str(one["Driver"])
+    if several(one, "DeviceIDs"):
+        found["deviceIds"] = _strings(one["DeviceIDs"])
     else:
-        draft.put("gpus", "all" if count == -1 else count)
+        found["count"] = "all" if one.get("Count") == -1 else one.get("Count")
+    if part(one, "Options"):
+        found["options"] = _text_map(one["Options"])
+    return found
+
+
+_OBJECTS: Mapping[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = {
+    "Ulimits": ("ulimits", _ulimit),
+    "Devices": ("devices", _device),
+    "DeviceRequests": ("deviceRequests", _request),
+    "BlkioWeightDevice": ("blkioWeightDevice", _weight),
+    "BlkioDeviceReadBps": ("blkioDeviceReadBps", _rate),
+    "BlkioDeviceWriteBps": ("blkioDeviceWriteBps", _rate),
+    "BlkioDeviceReadIOps": ("blkioDeviceReadIOps", _rate),
+    "BlkioDeviceWriteIOps": ("blkioDeviceWriteIOps", _rate),
+}
 
 
 def _bring_binds(

@@ -13,6 +13,7 @@ has dockerd || needed="$needed docker.io"
 has docker-registry || needed="$needed docker-registry"
 has iptables || needed="$needed iptables"
 has ip || needed="$needed iproute2"
+[ -x /usr/bin/docker-compose ] || needed="$needed docker-compose"
 [ -x /lib/systemd/systemd-journald ] || needed="$needed systemd"
 ls /usr/lib/*/faketime/libfaketimeMT.so.1 >/dev/null 2>&1 || needed="$needed libfaketime"
 if ! has busybox || grep -q -e /ld-linux -e /ld-musl "$(command -v busybox)"; then

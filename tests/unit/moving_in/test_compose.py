@@ -299,7 +299,7 @@ def test_included_files_are_a_part_of_the_project() -> None:
         (
             {"volumes": [{"type": "tmpfs", "target": "/t", "tmpfs": {"size": "1m", "mode": "01777"}}]},
             "tmpfs",
-            [{"containerPath": "/t", "size": "1m", "mode": "01777"}],
+            [{"containerPath": "/t", "size": "1m", "mode": "1777"}],
         ),
         (
             {"tmpfs": "/run:size=64m,noexec"},
@@ -320,9 +320,9 @@ def test_included_files_are_a_part_of_the_project() -> None:
         ({"deploy": {"restart_policy": {"condition": "on-failure"}}}, "restart", "on-failure"),
         ({"deploy": {"update_config": {"order": "start-first"}}}, "update", {"order": "start-first"}),
         ({"deploy": {"replicas": "3"}}, "replicas", 3),
-        ({"gpus": "all"}, "gpus", "all"),
+        ({"gpus": "all"}, "deviceRequests", [{"capabilities": ["gpu"], "count": "all"}]),
         ({"pull_policy": "never"}, "update", {"pull": False}),
-        ({"memswap_limit": -1}, "memorySwap", -1),
+        ({"mem_limit": "1g", "memswap_limit": -1}, "memorySwap", -1),
         (
             {"mac_address": "02:42:ac:11:65:43"},
             "networks",
@@ -386,3 +386,17 @@ def test_project_is_named_after_flag_environment_document_and_directory_in_this_
 
 def test_value_of_a_secret_is_in_no_note() -> None:
     assert "hunter" not in notes(shop())
+
+
+def test_env_files_that_every_reader_reads_alike_stay_files_and_keep_their_order() -> None:
+    files = {"/srv/shop/plain.env": "A=1\nB=1\n", "/srv/shop/quoted.env": "B='2'\nC='2'\n"}
+
+    def app(*names: str, **more: object) -> dict[str, Any]:
+        return one({"env_file": [*names], **more}, files=files)
+
+    assert app("plain.env")["envFiles"] == ["/srv/shop/plain.env"]
+    both = app("plain.env", {"path": "quoted.env"}, environment={"C": 3})  # type: ignore[arg-type]
+    assert (both["envFiles"], both["env"]) == (["/srv/shop/plain.env"], {"B": "2", "C": "3"})
+    other = app("quoted.env", "plain.env")
+    assert "envFiles" not in other
+    assert other["env"] == {"A": "1", "B": "1", "C": "2"}

@@ -97,7 +97,7 @@ def test_whatever_stands_before_the_flags_is_passed_over(line: str) -> None:
         ("--restart=on-failure:3", "restart", "on-failure"),
         ("--pull never", "update", {"pull": False}),
         ("--no-healthcheck", "healthCheck", {"command": ["NONE"]}),
-        ("--gpus all", "gpus", "all"),
+        ("--gpus all", "deviceRequests", [{"capabilities": ["gpu"], "count": "all"}]),
         ("--device /dev/a", "devices", [{"hostPath": "/dev/a"}]),
         ("--stop-timeout 90", "stopTimeout", "90s"),
         ("--add-host a:1.2.3.4", "extraHosts", [{"hostname": "a", "ipAddress": "1.2.3.4"}]),

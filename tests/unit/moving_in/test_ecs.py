@@ -65,7 +65,8 @@ def test_described_definition_with_most_keys_comes_over() -> None:
     ]
     assert api["devices"] == [{"hostPath": "/dev/fuse", "permissions": "rw"}]
     assert (api["capAdd"], api["capDrop"], api["init"]) == (["SYS_PTRACE"], ["NET_RAW"], True)
-    assert (api["gpus"], api["shmSize"], api["labels"]) == (1, "128m", {"team": "api"})
+    assert (api["shmSize"], api["labels"]) == ("128m", {"team": "api"})
+    assert api["deviceRequests"] == [{"capabilities": ["gpu"], "count": 1}]
     assert set(written(imported)) == {"migrate", "api", "xray"}
 
 

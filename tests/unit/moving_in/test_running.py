@@ -145,7 +145,11 @@ def test_settings_of_its_own(config: Mapping[str, Any], key: str, value: object)
             "ulimits",
             [{"name": "nofile", "soft": 1, "hard": 2}],
         ),
-        ({"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]}, "gpus", "all"),
+        (
+            {"DeviceRequests": [{"Count": -1, "Capabilities": [["gpu"]]}]},
+            "deviceRequests",
+            [{"capabilities": ["gpu"], "count": "all"}],
+        ),
     ],
 )
 def test_what_the_engine_was_told(host: Mapping[str, Any], key: str, value: object) -> None:

@@ -1,0 +1,216 @@
+"""Moving in on the real engine: an import makes of an input what the other tool made of it.
+
+Compose is the real one, of Debian. What is compared is the engine's own report, less names, labels and ids.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.engine.stories import Story
+from tests.engine.stories import story_fixture as story_fixture
+from tests.testbed.images import SECOND, make_image
+from tests.testbed.waiting import wait_until
+
+COMPOSE = "/usr/bin/docker-compose"
+# What the engine writes, and what says how a command was attached to the call that made the container.
+NOT_ASKED = ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce", "Labels", "Image")
+DEFAULT_CHECK = {"Interval": 30 * SECOND, "Timeout": 30 * SECOND, "Retries": 3}
+DOCUMENT = """
+version: "3.7"
+x-logging: &logging {driver: json-file, options: {max-size: 1m}}
+services:
+  db:
+    image: app:1
+    environment: {PASSWORD: "${PASSWORD}", EMPTY: ""}
+    env_file: app.env
+    volumes: ["./data:/data", "./conf:/conf:ro", "store:/store"]
+    tmpfs: ["/scratch:size=1m,mode=1777"]
+    secrets: [token]
+    healthcheck: {test: "test -e /version", interval: 1s, timeout: 5s, retries: 4, start_period: 1m}
+    stop_grace_period: 1m30s
+    stop_signal: SIGINT
+    restart: unless-stopped
+    logging: *logging
+  web:
+    image: app:1
+    command: sleep 1000
+    ports: ["127.0.0.1:18080:80", "18081:81/udp"]
+    depends_on: [db]
+    links: ["db:database"]
+    volumes_from: ["db:ro"]
+    networks: {default: {aliases: [site]}, back: {}}
+    restart: always
+  job:
+    image: app:1
+    entrypoint: ["sh", "-c"]
+    command: ["sleep 1000"]
+    network_mode: host
+networks: {back: {}}
+volumes: {store: {}}
+secrets: {token: {file: ./token}}
+"""
+
+
+def compared(inspected: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """Return what was asked of a container, in one form; `names` gives the names of the others."""
+    config = {key: one for key, one in inspected["Config"].items() if key not in NOT_ASKED}
+    short = inspected["Id"][:12]
+    by_itself = re.fullmatch("[0-9a-f]{12}", config["Hostname"]) or config["Hostname"] == os.uname().nodename
+    config["Hostname"] = "" if by_itself else config["Hostname"]
+    config["Env"] = sorted(config["Env"] or [])
+    host = dict(inspected["HostConfig"])
+    for key in ("Binds", "Mounts"):  # two ways to ask for one thing, which the mounts below tell
+        host.pop(key, None)
+    tmpfs = (host.get("Tmpfs") or {}).items()
+    host["Tmpfs"] = {path: sorted(one.replace("=1m", f"={1 << 20}").split(",")) for path, one in tmpfs}
+    host["VolumesFrom"] = [re.sub(":rw$", "", _named(one, names)) for one in host["VolumesFrom"] or []]
+    host["NetworkMode"] = ":".join(names.get(one, one) for one in host["NetworkMode"].split(":"))
+    host["RestartPolicy"] = {} if host["RestartPolicy"]["Name"] == "no" else host["RestartPolicy"]
+    check = config.get("Healthcheck")
+    if check:  # 0 is the engine's default, which dockerup spells out
+        config["Healthcheck"] = {**DEFAULT_CHECK, **{key: one for key, one in check.items() if one}}
+    networks = {
+        name: {
+            "aliases": sorted({*(one["Aliases"] or [])} - {short}),
+            "address": one["IPAMConfig"],
+            "links": sorted({_named(link, names) for link in one["Links"] or []}),
+        }
+        for name, one in inspected["NetworkSettings"]["Networks"].items()
+    }
+    parts = ("Destination", "Source", "RW", "Type", "Propagation")
+    mounts = sorted([one[key] for key in parts] for one in inspected["Mounts"])
+    found = {"config": config, "host": host, "networks": networks, "mounts": mounts}
+    plain: dict[str, Any] = json.loads(json.dumps(found))
+    return {key: _said(part) for key, part in plain.items()}
+
+
+def _named(text: str, names: Mapping[str, str]) -> str:
+    first, colon, rest = text.partition(":")
+    return f"{names.get(first, first)}{colon}{rest}"
+
+
+def _said(value: Any) -> Any:
+    """Return a value without what says nothing: null, [], {}, 0, "" and false mean that nothing was asked."""
+    if isinstance(value, dict):
+        return {key: _said(one) for key, one in value.items() if _said(one)}
+    return value
+
+
+def differences(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str = "") -> list[str]:
+    """Return the places at which two reports differ, with both values."""
+    lines = []
+    for key in sorted(wanted.keys() | found.keys()):
+        here, one, other = f"{path}.{key}", wanted.get(key), found.get(key)
+        if isinstance(one, dict) and isinstance(other, dict):
+            lines += differences(one, other, here)
+        elif one != other:
+            lines.append(f"{here}: {one} -> {other}")
+    return lines
+
+
+def project_of(story: Story, tmp_path: Path) -> Path:
+    """Return a directory with a Compose file and what belongs to it, on an engine that has the image."""
+    story.load("app:1", make_image(command=("sh", "-c", "trap exit INT TERM; while sleep 0.1; do :; done")))
+    directory = tmp_path / "shop"
+    for name in ("data", "conf"):
+        (directory / name).mkdir(parents=True)
+    (directory / "compose.yaml").write_text(DOCUMENT)
+    (directory / ".env").write_text("PASSWORD='hunter two'\n")
+    (directory / "token").write_text("hunter three")
+    (directory / "app.env").write_text("PLAIN=1\nQUOTED=two words\n")
+    return directory
+
+
+def compose(story: Story, directory: Path, *arguments: str) -> None:
+    """Run the real Compose on the private engine."""
+    environ = {"PATH": os.environ["PATH"], "HOME": str(directory), "DOCKER_HOST": story.engine.url}
+    command = [COMPOSE, "-f", str(directory / "compose.yaml"), *arguments]
+    ran = subprocess.run(
+        command, cwd=directory, env=environ, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def reports(story: Story, named: Mapping[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what the engine tells of containers, by entry; `named` has their names on the engine."""
+    found = {entry: story.inspect(name) for entry, name in named.items()}
+    names = {key: entry for entry, one in found.items() for key in (one["Id"], named[entry])}
+    return {entry: compared(one, names) for entry, one in found.items()}
+
+
+def test_compose_services_are_what_compose_made_of_them(story: Story, tmp_path: Path) -> None:
+    directory = project_of(story, tmp_path)
+    compose(story, directory, "up", "-d")
+    made = {name.split("_")[1]: name for name in story.states()}
+    assert set(made) == {"db", "web", "job"}
+    wanted = reports(story, made)
+    compose(story, directory, "down", "-t", "1")
+    file = story.dockerup.confdir / "shop.yaml"
+
+    ran = story.run("import", "compose", str(directory / "compose.yaml"), "-o", str(file))
+    assert "3 containers" in ran.stdout
+    assert file.stat().st_mode & 0o777 == 0o600
+    story.run()
+
+    found = reports(story, {name: name for name in made})
+    for name in made:
+        wanted[name]["networks"] = {
+            network: {**one, "links": found[name]["networks"].get(network, {}).get("links")}
+            for network, one in wanted[name]["networks"].items()
+        }
+    assert [line for name in made for line in differences(wanted[name], found[name], name)] == []
+    wait_until(lambda: story.dockerup.run().stdout == "", "all is well")
+
+
+def test_containers_that_run_come_over_with_what_they_were_asked(story: Story, tmp_path: Path) -> None:
+    image = story.load("app:1")
+    client = story.client
+    client.create_network("net")
+    host = client.create_host_config(
+        binds=[f"{tmp_path}:/data:ro"],
+        port_bindings={80: ("127.0.0.1", 18082)},
+        restart_policy={"Name": "unless-stopped"},
+        mem_limit=64 << 20,
+        cpu_shares=512,
+        log_config={"type": "json-file", "config": {"max-size": "1m"}},
+        network_mode="net",
+    )
+    endpoint = client.create_endpoint_config(aliases=["site"])
+    client.create_container(
+        image,
+        name="web",
+        command=["sleep", "1000"],
+        environment={"PASSWORD": "hunter two"},
+        ports=[80],
+        host_config=host,
+        networking_config=client.create_networking_config({"net": endpoint}),
+        stop_signal="SIGKILL",
+        healthcheck={"test": ["CMD", "true"], "interval": 5 * 10**9},
+    )
+    joined = client.create_host_config(network_mode="container:web", volumes_from=["web"])
+    client.create_container(image, name="beside", entrypoint=["sleep"], command=["1000"], host_config=joined)
+    for name in ("web", "beside"):
+        client.start(name)
+    wanted = reports(story, {"web": "web", "beside": "beside"})
+    file = story.dockerup.confdir / "host.yaml"
+
+    story.run("import", "running", "-o", str(file))
+    for name in ("beside", "web"):
+        client.remove_container(name, force=True)
+    story.run()
+
+    text = file.read_text()
+    assert "hunter two" in text
+    assert "PATH" not in text
+    found = reports(story, {"web": "web", "beside": "beside"})
+    assert [line for name in wanted for line in differences(wanted[name], found[name], name)] == []
+    assert story.labels("web")["dockerup.name"] == "web"
+    assert "no container runs here" in story.run("import", "running", code=1).stderr
+    assert "there is no container nobody" in story.run("import", "running", "nobody", code=1).stderr
