@@ -20,6 +20,7 @@ _WRAPPERS = frozenset({"sudo", "exec", "nohup", "time", "env", "doas"})
 _ENGINES = frozenset({"docker", "podman", "nerdctl"})
 _GLOBAL_VALUES = frozenset({"-H", "--host", "-c", "--context", "--config", "-l", "--log-level"})
 _GLOBAL_VALUES |= {"--tlscacert", "--tlscert", "--tlskey"}
+_MOST_CHARACTERS = 1 << 17  # as the kernel has it of one argument (MAX_ARG_STRLEN)
 _SHELL = re.compile(r"\$[({A-Za-z_0-9]|`|%[a-zA-Z]\b")
 
 
@@ -56,6 +57,8 @@ def imported(line: str) -> Imported:
 
 def _words(line: str) -> list[str]:
     """Return the words of a line, its continuations joined, without what stands before the command."""
+    if len(line) > _MOST_CHARACTERS:
+        raise DockerupError(f"the line has more than {_MOST_CHARACTERS} characters")
     text = re.sub(r"\\\r?\n", " ", line).strip()
     text = re.sub(r"^Exec[A-Za-z]*=[-@:+!|]*", "", text)
     try:

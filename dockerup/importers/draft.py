@@ -10,6 +10,7 @@ from typing import Any, Optional
 from dockerup.importers.reading import OddError
 
 _MOST_NOTES = 200  # of one entry; nobody reads more
+_MOST_VALUES = 1000  # in one list of an entry, such as its ports
 
 
 class Weight(enum.Enum):
@@ -75,9 +76,12 @@ class Draft:
             self.value[key] = value
 
     def add(self, key: str, values: Iterable[Any]) -> None:
-        """Add to a key that holds a list."""
+        """Add to a key that holds a list. Raises OddError when that becomes longer than anybody means."""
         for value in values:
-            self.value.setdefault(key, []).append(value)
+            found = self.value.setdefault(key, [])
+            if len(found) >= _MOST_VALUES:
+                raise OddError(f"these are more than {_MOST_VALUES}: the rest is left out")
+            found.append(value)
 
     def merge(self, key: str, values: Mapping[str, Any]) -> None:
         """Add to a key that holds an object."""

@@ -19,6 +19,7 @@ from dockerup.importers.ecs_container import _CONTAINER as ECS_KEYS
 from dockerup.importers.fit import fitted
 from dockerup.importers.run_flags import BOOLEANS, FLAGS, IGNORED
 from dockerup.importers.running_host import _PLAIN, Defaults
+from dockerup.keys import CONTAINER_KEYS
 from dockerup.problems import DockerupError
 from dockerup.sources.confdir import items_of_document
 from dockerup.sources.result import SourceResult
@@ -26,6 +27,7 @@ from dockerup.sources.result import SourceResult
 DOCUMENTS = 2000
 EACH_CHECKED = 10  # the file that comes of each tenth is read again, which takes the longest
 LONGEST = 1.0  # seconds
+LEAST_KEYS = 10
 WORDS = """x app:1 a:b:c /a:/b:ro 8080:80 1-9 ${A:-b} $$ 512m 30s 1.5 always no on-failure:3 host ~ ü 0x10 1e9
 container:x1 service:app A=b [::1]:80:80/udp NONE = : / /dev/a nofile=1:2 2001:db8::1 CMD-SHELL 07"""
 NO_WORDS = (None, True, False, 0, 1, -1, 80, 1 << 40, 10**17, "", "\n", "\0", "a b 'c")
@@ -35,6 +37,14 @@ memory resources aliases file service hostPath path medium emptyDir gcePersisten
 sourcePath Test containerPort hostPort protocol containerPath sourceVolume softLimit command Name Type Config
 HostIp HostPort Source Target app db default x1 volume bind"""
 INNER = KEYS.split()
+CANONICAL = """replicas workingDirectory user groupAdd hostname domainname interactive pseudoTerminal init
+labels annotations platform expose publishAllPorts extraHosts dnsServers dnsSearchDomains
+dnsOptions volumeDriver readonlyRootFilesystem shmSize storageOpt cpus cpuPeriod cpuQuota
+cpuRtPeriod cpuRtRuntime cpusetCpus cpusetMems memoryReservation memorySwap memorySwappiness
+oomKillDisable oomScoreAdj pidsLimit ulimits blkioWeight blkioWeightDevice
+blkioDeviceReadBps blkioDeviceWriteBps blkioDeviceReadIOps blkioDeviceWriteIOps cgroupParent
+devices deviceCgroupRules deviceRequests runtime capAdd capDrop securityOptions ipc pid uts
+userns cgroupns sysctls"""
 
 
 def value(rng: random.Random, names: Sequence[str], depth: int = 0) -> Any:
@@ -87,9 +97,14 @@ def from_ecs(rng: random.Random) -> Imported:
 
 def from_konlet(rng: random.Random) -> Imported:
     keys = ["command", "args", "env", "volumeMounts", "securityContext", "stdin", "tty", "nonsense"]
-    spec = some(
-        rng, ["volumes", "restartPolicy", "x"], containers=[some(rng, keys, name="app", image="app:1")]
-    )
+    kinds = ("hostPath", "emptyDir", "gcePersistentDisk")
+    contents = ({"path": "/a"}, {"medium": "Memory"}, {"pdName": "d"}, value(rng, INNER))
+    volumes = [{"name": name, rng.choice(kinds): rng.choice(contents)} for name in ("x", "db")]
+    mounts = [{"name": rng.choice(("x", "db", "none")), "mountPath": rng.choice(("/m", "/n", 7))}]
+    more = {"volumeMounts": mounts, "env": [{"name": "A", "value": value(rng, INNER)}]}
+    container = some(rng, keys, name="app", image="app:1", **more)
+    policy = rng.choice(("Always", "Never", "OnFailure", value(rng, INNER)))
+    spec = some(rng, ["x"], containers=[container], volumes=volumes, restartPolicy=policy)
     return konlet.imported("konlet.yaml", json.dumps({"spec": spec}))
 
 
@@ -122,6 +137,8 @@ def from_run(rng: random.Random) -> Imported:
     return docker_run.imported(" ".join(["docker run", *glue, "app:1", "serve"]))
 
 
+# Canonical names of keys that are still to come: what an importer writes is in the table, or in here.
+NOT_YET = frozenset(CANONICAL.split())
 IMPORTERS: Sequence[Callable[[random.Random], Imported]] = (
     from_compose,
     from_ecs,
@@ -136,7 +153,7 @@ def test_any_document_gives_a_list_that_is_taken_or_one_error_and_soon(
     bring: Callable[[random.Random], Imported],
 ) -> None:
     rng = random.Random(20261126)
-    good, slowest = 0, 0.0
+    good, slowest, keys = 0, 0.0, set[str]()
     for number in range(DOCUMENTS):
         begun = time.process_time()
         try:
@@ -147,10 +164,13 @@ def test_any_document_gives_a_list_that_is_taken_or_one_error_and_soon(
         finally:
             slowest = max(slowest, time.process_time() - begun)
         good += 1
+        keys.update(key for entry in imported.entries for key in entry.value)
         if text:
             check(text)
     assert good > DOCUMENTS // 4
     assert slowest < LONGEST
+    assert keys <= CONTAINER_KEYS.keys() | NOT_YET
+    assert len(keys) > LEAST_KEYS
 
 
 def check(text: str) -> None:
