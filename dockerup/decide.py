@@ -17,7 +17,7 @@ from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
 from dockerup.later import image_now, utc
-from dockerup.networks import lost_networks
+from dockerup.networks import BUILT_IN, lost_networks, networks_are_there
 from dockerup.olds import (
     blocked_by_others,
     each_old_once,
@@ -106,8 +106,11 @@ def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None
 def _may_start(one: Container, host: Host) -> bool:
     """Tell whether what a container holds on to runs, or is listed and so will.
 
-    The engine looks for those that it has volumes from when it is created, and never again.
+    The engine looks for those that it has volumes from when it is created, and never again. On networks of
+    its own it looks for those that it is linked to whenever somebody asks for their names.
     """
+    if {*one.networks} - BUILT_IN:
+        return networks_are_there(one, host)
     by_id = {other.container_id: other for other in host.observed.containers}
     bound = labels.read_map(one.labels, labels.BOUND)
     held = (by_id.get(ContainerId(bound[name])) for name in bound.keys() - sharers(one))
@@ -136,6 +139,7 @@ def _remembered(
     memory = host.memory(spec.name)
     replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
     fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
+    fit = [one for one in fit if one.running or networks_are_there(one, host)]
     if memory is None:
         return None
     cause = Cause(

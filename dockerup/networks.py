@@ -46,13 +46,21 @@ def lost_networks(one: Container, spec: ContainerSpec, host: Host) -> tuple[str,
     return tuple(name for name in spec.networks if not _is_on(one, name, host))
 
 
+def networks_are_there(one: Container, host: Host) -> bool:
+    """Tell whether all networks that a container is on are still there, so that it can be started."""
+    return all(_is_there(name, known, host) for name, known in one.networks.items())
+
+
 def _is_on(one: Container, name: str, host: Host) -> bool:
     known = one.networks.get(name)
-    if known is None or one.running or host.observed.networks is None:
-        return known is not None
-    same = (network for network in host.observed.networks if network.name == name)
+    return known is not None and (one.running or _is_there(name, known, host))
+
+
+def _is_there(name: str, known: str, host: Host) -> bool:
     # An engine that lists names for ids says nothing about a new network of the name.
-    return known in {"", name} or any(network.network_id == known for network in same)
+    if host.observed.networks is None or known in {"", name}:
+        return True
+    return any(network.network_id == known for network in host.observed.networks)
 
 
 def write_networks(decisions: Mapping[str, Decision], host: Host, sheet: Sheet) -> None:

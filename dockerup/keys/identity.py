@@ -52,6 +52,7 @@ IDENTITY: Mapping[str, ContainerKey] = {
     "envFiles": row(
         files.env_files(),
         "files of this host with further variables, `NAME=VALUE` a line; `env` goes before them",
+        aliases=("env_file",),
         default=[],
     ),
     "secrets": row(

@@ -51,17 +51,23 @@ _OPTIONS = {
         ),
         "names besides its own by which others on this network reach it",
     ),
-    "ipv4Address": Key(_address(4), "its address; the network has to have a subnet that was configured"),
-    "ipv6Address": Key(_address(6), "its IPv6 address"),
+    "ipv4Address": Key(
+        _address(4),
+        "its address; the network has to have a subnet that was configured",
+        aliases=("ipv4_address",),
+    ),
+    "ipv6Address": Key(_address(6), "its IPv6 address", aliases=("ipv6_address",)),
     "linkLocalIps": Key(
         kinds.checked(kinds.list_of(_address(4), "a list of IPv4 addresses"), _unordered),
         "link-local addresses besides",
+        aliases=("link_local_ips",),
     ),
     "macAddress": Key(
         kinds.text(
             "a MAC address", r"[0-9a-fA-F]{2}(?:(?::[0-9a-fA-F]{2}){5}|(?:-[0-9a-fA-F]{2}){5})", also=_mac
         ),
         "its MAC address (API 1.44)",
+        aliases=("mac_address",),
     ),
     "driverOpts": Key(
         kinds.map_of(
@@ -71,14 +77,17 @@ _OPTIONS = {
             r"[^\0]+",
         ),
         "options for the network's driver",
+        aliases=("driver_opts",),
     ),
     "gwPriority": Key(
         kinds.whole_number(-(1 << 31), (1 << 31) - 1, r"-?(?:0|[1-9][0-9]{0,8})"),
         "the network with the highest one gives the default route (API 1.48)",
+        aliases=("gw_priority",),
     ),
     "interfaceName": Key(
         kinds.text("the name of an interface", r"[a-zA-Z0-9_][a-zA-Z0-9_.-]{0,14}"),
         "what the interface is called in the container (API 1.49)",
+        aliases=("interface_name",),
     ),
 }
 _SINCE = {"macAddress": "1.44", "gwPriority": "1.48", "interfaceName": "1.49"}

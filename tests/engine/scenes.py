@@ -139,6 +139,27 @@ def joined_and_orphan_run(story: Story) -> None:
     web_runs(story)
 
 
+def web_on_networks(story: Story, *networks: str) -> None:
+    web = story.load("web:1", make_web_image("one"))
+    story.define("web", web, networks=[*networks], portMappings=published(), stopTimeout=0)
+
+
+def web_on_one_network(story: Story) -> None:
+    web_on_networks(story, "left")
+    story.run()
+
+
+def web_moves_to_others(story: Story) -> None:
+    web_on_networks(story, "back", "front")
+
+
+def web_is_on_the_others_alone(story: Story) -> None:
+    wait_for_answer("one")
+    assert set(story.inspect("web")["NetworkSettings"]["Networks"]) == {"back", "front"}
+    found = {network["Name"] for network in story.client.networks()}
+    assert found == {"bridge", "host", "none", "back", "front"}
+
+
 FAMILY = frozenset({"web", "a-link", "a-net"})
 SCENES = {
     "first start": Scene(
@@ -162,6 +183,9 @@ SCENES = {
         orphans_run, orphans_leave, frozenset({"web"}), only_web_and_its_image_are_left, one_change=False
     ),
 }
+NETWORKS = SCENES["networks"] = Scene(
+    web_on_one_network, web_moves_to_others, frozenset({"web"}), web_is_on_the_others_alone
+)
 EVERYTHING = Scene(
     joined_and_orphan_run, everything_changes, frozenset({"web", "a-net"}), joined_is_whole, one_change=False
 )

@@ -331,7 +331,7 @@ def test_restart_of_the_engine_brings_back_what_its_policy_says(rig: Rig) -> Non
 
 def test_container_joins_networks_which_are_listed_with_their_ids_once_it_was_started(rig: Rig) -> None:
     front, back = (made_network(rig, name) for name in ("front", "back"))
-    app = create(rig, "app", networks=["front", "back"])
+    app = create(rig, "app", networks=["back"])
     assert seen(rig, app).networks == {"back": ""}
     rig.engine.connect("front", app, entry("app", networks=["front", "back"]))
     assert seen(rig, app).networks == {"back": "", "front": ""}
@@ -354,6 +354,17 @@ def test_container_whose_network_was_removed_cannot_start_though_there_is_anothe
     second = made_network(rig, "front")
     assert refused(lambda: rig.engine.start(app)) == 404
     assert seen(rig, app).networks == {"front": first} != {"front": second}
+
+
+def test_container_on_a_network_of_its_own_starts_without_those_that_it_is_linked_to(rig: Rig) -> None:
+    made_network(rig, "front")
+    db = run(rig, "db", network="front")
+    app = run(rig, "app", {"db": db}, network="front", links={"db": "database"})
+    rig.engine.stop(app, 0)
+    rig.engine.stop(db, 0)
+    rig.engine.remove(db)
+    rig.engine.start(app)
+    assert seen(rig, app).state == "running"
 
 
 def test_network_that_is_there_is_not_made_and_one_that_is_not_is_not_found(rig: Rig) -> None:

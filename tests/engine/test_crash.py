@@ -12,7 +12,7 @@ from typing import Callable
 import pytest
 
 from tests.engine.interruptions import INTERRUPTIONS, LOST_ENGINE, Interruption, interrupt
-from tests.engine.scenes import EVERYTHING, SCENES, Scene, assert_next_run_mends, begin_anew
+from tests.engine.scenes import EVERYTHING, NETWORKS, SCENES, Scene, assert_next_run_mends, begin_anew
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
 from tests.engine.test_history import history
@@ -35,6 +35,11 @@ KINDS = {
     "remove a container": r"DELETE /containers/.+",
     "remove an image": r"DELETE /images/.+",
 }
+NETWORK_KINDS = {
+    "create a network": r"POST /networks/create",
+    "connect": r"POST /networks/front/connect",
+    "remove a network": r"DELETE /networks/.+",
+}
 
 
 At = Callable[[Call], object]
@@ -42,7 +47,7 @@ At = Callable[[Call], object]
 
 def of_kind(kind: str) -> At:
     """Return what is true for the calls of a kind."""
-    return lambda call: re.fullmatch(KINDS[kind], str(call))
+    return lambda call: re.fullmatch({**KINDS, **NETWORK_KINDS}[kind], str(call))
 
 
 def number_is(number: int) -> At:
@@ -85,6 +90,13 @@ def test_run_that_is_killed_at_a_kind_of_call_is_finished_by_the_next(
     story: Story, proxy: EngineProxy, kind: str
 ) -> None:
     assert is_interrupted(story, proxy, EVERYTHING, "after", of_kind(kind), INTERRUPTIONS["SIGKILL"])
+
+
+@pytest.mark.parametrize("kind", NETWORK_KINDS)
+def test_run_that_is_killed_at_a_network_is_finished_by_the_next(
+    story: Story, proxy: EngineProxy, kind: str
+) -> None:
+    assert is_interrupted(story, proxy, NETWORKS, "after", of_kind(kind), INTERRUPTIONS["SIGKILL"])
 
 
 # The rest of what can happen, once each, where it hurts most; `make test-crash` has all of it.
