@@ -35,7 +35,10 @@ SUBJECTS = (
     re.compile(r"POST /images/(create)"),
     re.compile(r"DELETE /images/(.+)"),
 )
-LOOKS = (re.compile(r"GET /containers/([0-9a-f]+)/json"), re.compile(r"GET /images/(.+)/json"))
+LOOKS = (
+    re.compile(r"GET /containers/([0-9a-f]+)/json"),
+    re.compile(r"GET /images/(.+)/(?:json|history)"),
+)
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,7 @@ def changed(
 ) -> str:
     """Return what a call changes, "" for nothing: all containers are one where they change together."""
     found = next((match[1] for match in (one.fullmatch(str(call)) for one in patterns) if match), "")
-    if not found or (call.path.startswith("/images") and call.method != "GET"):
+    if not found or (call.path.startswith("/images") and not call.path.endswith("/json")):
         return found and f"image {found}"
     if scene.one_change:
         return "the change"
