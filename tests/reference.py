@@ -96,9 +96,8 @@ def _container_rows(name: str, key: ContainerKey) -> Iterator[Sequence[str]]:
 
 def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]:
     """Yield a row for each key of the objects that a key holds, as its schema tells them."""
-    if "items" in schema:
-        path, schema = f"{path}[]", schema["items"]
-    schema = next((one for one in schema.get("anyOf", ()) if "properties" in one), schema)
+    for inside, objects in list(_objects(path, schema))[-1:]:  # a list goes before one that stands alone
+        path, schema = inside, objects
     properties = schema.get("properties", {})
     also = _aliases(properties)
     for name, inner in properties.items():
@@ -108,6 +107,18 @@ def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]
         required = ", required" if name in schema["required"] else ""
         yield f"`{path}.{name}`", called, f"{_words(inner)}{required}", inner["description"], ""
         yield from _inner_rows(f"{path}.{name}", inner)
+
+
+def _objects(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """Yield the schemas of the objects that a value holds, each with the path to it."""
+    if "properties" in schema:
+        yield path, schema
+    elif "items" in schema:
+        yield from _objects(f"{path}[]", schema["items"])
+    elif isinstance(schema.get("additionalProperties"), Mapping):
+        yield from _objects(f"{path}.NAME", schema["additionalProperties"])
+    for one in schema.get("anyOf", ()) if "properties" not in schema else ():
+        yield from _objects(path, one)
 
 
 def _aliases(properties: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -116,7 +116,7 @@ _VOLUME_KEYS = {
         kinds.choice({one: one for one in ("bind", "volume", "tmpfs")}), "what it is, where that is not plain"
     ),
     "mode": Key(kinds.choice({"rw": "rw", "ro": "ro"}), "`rw` or `ro`"),
-    "readOnly": Key(kinds.truth(), "the same as `mode: ro`", aliases=("read_only",)),
+    "readOnly": Key(kinds.truth(), "`true` is `mode: ro`", aliases=("read_only",)),
     "from": Key(words.name, "take all volumes of this container", aliases=("sourceContainer",)),
     "bind": Key(
         kinds.checked(object_of(_BIND_KEYS, "an object"), _with_meaning(_BIND_DEFAULTS)),
