@@ -142,7 +142,7 @@ def _has_way_back(decision: Decision) -> bool:
 def _clear_stale(decision: Decision, chain: Chain) -> None:
     """First of all give the survivor its own restart policy back, while what tells of it is still there."""
     if decision.keeper is not None and (decision.starts or decision.olds):
-        _set_restart(decision, decision.keeper, decision.spec.restart, chain)
+        _set_restart(decision, decision.keeper, decision.spec.restart_policy, chain)
     for one in _stale(decision):
         if one.running:
             chain.add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))

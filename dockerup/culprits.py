@@ -1,6 +1,6 @@
 """Who is to blame when a container cannot start: one that it holds on to, which ended at once. Pure.
 
-The engine refuses to start a container that joins the network of one that does not run, or is linked to it.
+The engine refuses to start a container that joins one that does not run, or is linked to it.
 The refusal names the one that was to start; why the other one ended is what a person has to know.
 """
 
@@ -19,13 +19,7 @@ def suspects(results: Iterable[Result], specs: Iterable[ContainerSpec]) -> froze
     starts = [one for one in results if isinstance(one.node.step, Start)]
     started = {one.node.step.entry for one in starts if one.outcome is Outcome.DONE}
     failed = {one.node.step.entry for one in starts if one.outcome is Outcome.FAILED}
-    held = {
-        name
-        for spec in specs
-        if spec.name in failed
-        for name in (*spec.links, spec.joins)
-        if name is not None
-    }
+    held = {name for spec in specs if spec.name in failed for name in (*spec.links, *spec.shares)}
     return frozenset(started & held)
 
 

@@ -16,6 +16,7 @@ from dockerup.host import Host, entry_of, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
+from dockerup.keys import RELEASES, needed_versions
 from dockerup.later import image_now, utc
 from dockerup.networks import BUILT_IN, lost_networks, networks_are_there
 from dockerup.olds import (
@@ -151,7 +152,9 @@ def _remembered(
         return Decision(spec, cause, image, others[0], held=True) if others else None
     keeper = max(fit, key=newest)
     was = replaced[keeper.container_id]
-    ended = not keeper.running and (not was.ran or (was.restart == "on-failure" and keeper.exit_code == 0))
+    ended = not keeper.running and (
+        not was.ran or (was.restart.startswith("on-failure") and keeper.exit_code == 0)
+    )
     held = ended or was.restart == "no"
     return Decision(spec, cause, image, keeper, () if held else rivals(family, keeper, host), held=held)
 
@@ -315,7 +318,17 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
         source = one.labels.get(labels.SOURCE, spec.source)
         if source != spec.source and source in host.desired.broken:
             return Cause(Why.SOURCE_BROKEN, f"{source} defined what runs, {spec.source} lists another")
+    for key, version in needed_versions(spec.definition):
+        if host.policy.api < _number(version):
+            docker = RELEASES.get(version)
+            known_by = f"version {version} of its API" + (f" (Docker {docker})" if docker else "")
+            api = ".".join(map(str, host.policy.api))
+            return Cause(Why.HELD_BACK, f"{key} needs an engine with {known_by}, and this one has {api}")
     return None
+
+
+def _number(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split(".") if part.isdigit())
 
 
 def _why_new(

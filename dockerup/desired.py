@@ -141,15 +141,16 @@ def _endless_waits(specs: Mapping[str, ContainerSpec]) -> list[tuple[Problem, Co
 def _hurried_checks(
     specs: Iterable[ContainerSpec], health_timeout: int
 ) -> list[tuple[Problem, ContainerSpec]]:
-    """Return each spec whose own health check may need longer than the setting gives it."""
+    """Return each spec whose own health check may need longer than it is given."""
     found = []
     for spec in specs:
-        if 0 < health_timeout < spec.health_seconds:
-            what = (
-                f'"{spec.name}" may need {spec.health_seconds} seconds to be called unhealthy, '
-                f"and the setting health_timeout gives it {health_timeout}"
-            )
-            fix = f"Write health_timeout={spec.health_seconds} or more, or a quicker healthCheck."
+        given, needed = spec.start_timeout or health_timeout, spec.health_seconds
+        if 0 < given < needed:
+            giver = "its startTimeout" if spec.start_timeout else "the setting health_timeout"
+            what = f'"{spec.name}" may need {needed} seconds to be called unhealthy'
+            what += f", and {giver} gives it {given}"
+            setting = f"startTimeout: {needed}" if spec.start_timeout else f"health_timeout={needed}"
+            fix = f"Write {setting} or more, or a quicker healthCheck."
             found.append((Problem(spec.origin.at("healthCheck"), what, fix), spec))
     return found
 

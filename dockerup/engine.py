@@ -337,7 +337,8 @@ class Engine:
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
-        policy = {"Name": restart, "MaximumRetryCount": 0}
+        name, _, count = restart.partition(":")
+        policy = {"Name": name, "MaximumRetryCount": int(count or 0)}
         with _told("update", container_id[:12]):
             _again(lambda: self._api.update_container(container_id, restart_policy=policy))
 

@@ -77,7 +77,7 @@ def detail_from(raw: Mapping[str, Any]) -> Detail:
     status = str(health.get("Status") or "")
     probes = health.get("Log") or []
     return Detail(
-        restart=(raw["HostConfig"].get("RestartPolicy") or {}).get("Name") or "no",
+        restart=_policy(raw["HostConfig"].get("RestartPolicy") or {}),
         state=str(state.get("Status", "")),
         exit_code=int(state.get("ExitCode", 0)),
         restarts=int(raw.get("RestartCount", 0)),
@@ -87,6 +87,11 @@ def detail_from(raw: Mapping[str, Any]) -> Detail:
         health_output=cut(str(probes[-1].get("Output") or "")) if probes else "",
         check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
     )
+
+
+def _policy(raw: Mapping[str, Any]) -> str:
+    count = int(raw.get("MaximumRetryCount") or 0)
+    return f"{raw['Name']}:{count}" if count else str(raw.get("Name") or "no")
 
 
 def _check_seconds(check: Mapping[str, Any]) -> int:

@@ -128,4 +128,4 @@ def _lives(one: Container | None) -> bool:
 
 def _shares_life(spec: ContainerSpec, name: str) -> bool:
     """Tell whether the engine starts an entry's container only while the other one runs."""
-    return name in spec.links or name == spec.joins
+    return name in spec.links or name in spec.shares

@@ -99,10 +99,10 @@ _NO_NUL = _whole(r"[^\0]*")
 def text(says: str, pattern: str, *, also: Callable[[str, Origin], str] | None = None) -> Kind:
     """A string that matches `pattern` as a whole; `also` checks or rewrites what a pattern cannot say."""
     pattern = _whole(pattern)
-    matches = re.compile(pattern).search
 
     def read(value: Any, origin: Origin) -> str:
-        if not isinstance(value, str) or not matches(value):
+        # It is compiled when it is first asked: no run needs them all.
+        if not isinstance(value, str) or not re.search(pattern, value):
             expected(value, origin, says)
         return also(value, origin) if also else value
 
@@ -131,10 +131,9 @@ def whole_number(least: int, most: int, pattern: str) -> Kind:
     """A whole number, or a string of its digits, which is what `pattern` has to say of the same range."""
     says = f"a whole number from {least} to {most}"
     pattern = _whole(pattern)
-    digits = re.compile(pattern)
 
     def read(value: Any, origin: Origin) -> int:
-        if isinstance(value, str) and digits.search(value):
+        if isinstance(value, str) and re.search(pattern, value):
             return int(value)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
             expected(value, origin, says)
@@ -259,14 +258,13 @@ def one_or_list(kind: Kind, says: str) -> Kind:
 def map_of(kind: Kind, says: str, key_says: str, key_pattern: str, *, hidden: bool = False) -> Kind:
     """An object with free keys and values of one kind, sorted by key; `hidden`: no message shows a value."""
     key_pattern = _whole(key_pattern)
-    matches = re.compile(key_pattern).search
 
     def name_of(key: object) -> str:
         # Who writes NAME=VALUE where a name belongs has put the secret into the key.
         return step_of(key).partition("=")[0] if hidden else step_of(key)
 
     def read_one(key: Any, value: Any, origin: Origin) -> tuple[str, Any]:
-        if not isinstance(key, str) or not matches(key):
+        if not isinstance(key, str) or not re.search(key_pattern, key):
             wrong = "the key" if hidden else show(key)
             refuse(origin, f"{wrong} is not {key_says}", f"Write {key_says}.")
         return key, kind.read(value, origin)

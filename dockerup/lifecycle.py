@@ -7,12 +7,13 @@ https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinitio
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 from dockerup import kinds
 from dockerup.kinds import Kind, refuse
-from dockerup.objects import Key, object_of
+from dockerup.objects import Key, Spelling, object_of
 from dockerup.problems import Origin
 from dockerup.window import EXAMPLE, PATTERN, InvalidWindowError, parse_window
 
@@ -34,7 +35,14 @@ _SIGNAL = rf"(?:SIG)?(?:{'|'.join([*_SIGNALS, *_SIGNAL_ALIASES])}|{_REAL_TIME})|
 _NOT_BLANK = r"[^\0]*[^\0\s][^\0]*"
 _HEALTH_COMMAND = "a command for a shell, or a list that begins with CMD, CMD-SHELL or NONE"
 _HEALTH_FIX = 'Write one string for a shell, or ["CMD", "program", "argument"], or ["NONE"].'
-_CONDITIONS = ("START", "HEALTHY", "COMPLETE", "SUCCESS")
+_SAYS_HOW = ("command", "test", "disable")
+_CONDITIONS = {
+    **{word: word for word in ("START", "HEALTHY", "COMPLETE", "SUCCESS")},
+    # Compose's
+    "service_started": "START",
+    "service_healthy": "HEALTHY",
+    "service_completed_successfully": "SUCCESS",
+}
 _DEPENDS_FIX = "Write a list: [db], or [{containerName: db, condition: HEALTHY}]."
 
 
@@ -54,8 +62,9 @@ def health_check() -> Kind:
         "command": Key(
             _health_command(),
             "what tells by exit code 0 that it is well: a string for a shell, "
-            '`["CMD", "program", "argument"]`, `["CMD-SHELL", "..."]`, or `["NONE"]` for no check at all',
-            required=True,
+            '`["CMD", "program", "argument"]`, `["CMD-SHELL", "..."]`, or `["NONE"]` for no check at all; '
+            "it has to be there",
+            aliases=("test",),
         ),
         "interval": Key(kinds.seconds(1, DAY, "1m30s"), "time between two checks (default 30s)"),
         "timeout": Key(kinds.seconds(1, DAY, "10s"), "time that one check may take (default 30s)"),
@@ -64,13 +73,32 @@ def health_check() -> Kind:
             "failures in a row that make it unhealthy (default 3)",
         ),
         "startPeriod": Key(
-            kinds.seconds(0, DAY, "2m"), "time after the start in which failures do not count (default 0s)"
+            kinds.seconds(0, DAY, "2m"),
+            "time after the start in which failures do not count (default 0s)",
+            aliases=("start_period",),
+        ),
+        "startInterval": Key(
+            kinds.seconds(1, DAY, "5s"),
+            "time between two checks in that time (default: the image's, else 5s)",
+            aliases=("start_interval",),
         ),
     }
-    return kinds.checked(object_of(keys, "a health check: an object"), _canonical_check)
+    disable = Spelling(_only_true(), "`true` is the same as `command: [NONE]`", _no_check)
+    whole = object_of(keys, "a health check: an object", {"disable": disable})
+    return kinds.checked(whole, _canonical_check, {"anyOf": [{"required": [one]} for one in _SAYS_HOW]})
 
 
-def _canonical_check(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
+def _only_true() -> Kind:
+    return kinds.choice({True: "true"})
+
+
+def _no_check(_value: Any, _origin: Origin, _own: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {"command": ["NONE"]}
+
+
+def _canonical_check(value: dict[str, Any], origin: Origin) -> dict[str, Any]:
+    if "command" not in value:
+        refuse(origin, 'the key "command" is missing', f"Write command: {_HEALTH_COMMAND}.")
     if value["command"] == ["NONE"]:
         return {"command": ["NONE"]}
     return {key: part for key, part in value.items() if part != HEALTH_DEFAULTS.get(key)}
@@ -120,7 +148,7 @@ def depends_on(name: Kind) -> Kind:
     keys = {
         "containerName": Key(name, "name of the entry to wait for", required=True),
         "condition": Key(
-            kinds.choice({word: word for word in _CONDITIONS}),
+            kinds.choice(_CONDITIONS),
             "`START` (default): it was started, `HEALTHY`: it is proven, `COMPLETE`: it has ended, "
             "`SUCCESS`: it has ended with exit code 0",
         ),
@@ -134,13 +162,25 @@ def depends_on(name: Kind) -> Kind:
 
     one = Kind("a name or {containerName, condition}", read, {"anyOf": [name.schema, whole.schema]})
     several = kinds.list_of(one, "a list of dependencies")
+    # As Compose has it: {db: {condition: service_healthy}}.
+    by_name = kinds.map_of(
+        object_of({"condition": replace(keys["condition"], required=True)}, "an object with a condition"),
+        several.says,
+        "the name of an entry",
+        str(name.schema["pattern"]),
+    )
 
     def read_all(value: Any, origin: Origin) -> list[dict[str, str]]:
+        if isinstance(value, Mapping):
+            return [
+                {"condition": one["condition"], "containerName": other}
+                for other, one in by_name.read(value, origin).items()
+            ]
         if not isinstance(value, list):
             refuse(origin, f"{kinds.show(value)} is not {several.says}", _DEPENDS_FIX)
         return _one_condition_each(several.read(value, origin), origin)
 
-    return Kind(several.says, read_all, several.schema)
+    return Kind(several.says, read_all, {"title": several.says, "anyOf": [several.schema, by_name.schema]})
 
 
 def _one_condition_each(value: list[dict[str, str]], origin: Origin) -> list[dict[str, str]]:

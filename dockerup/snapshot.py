@@ -16,7 +16,8 @@ ImageId = NewType("ImageId", str)
 class Detail:
     """What only an inspection of one container tells. Asked for few: see `Plan.wanted`.
 
-    `restart` is its restart policy. `restarts` counts how often the engine started it again on its own.
+    `restart` is its restart policy, with its count where it has one: `on-failure:5`. `restarts` counts how
+    often the engine started it again on its own.
     `error` is why its last start failed. `health_output` is what the last probe printed, cut short.
     `check_seconds` is the longest that its health check may take to call it unhealthy, 0 without one.
     """

@@ -15,8 +15,10 @@ from dockerup import kinds
 from dockerup.amounts import LEAST_MEMORY
 from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS
+from dockerup.keys.elsewhere import MEANINGLESS
 from dockerup.keys.files import ReadFile, SecretFile, from_files
 from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
+from dockerup.keys.together import CHECKS
 from dockerup.keys.volumes import one_spelling_of_volumes
 from dockerup.keys.words import NAME
 from dockerup.kinds import Refused, refuse
@@ -25,6 +27,12 @@ from dockerup.problems import Origin, Problem
 from dockerup.sources.result import Item
 from dockerup.window import Window, parse_window
 
+# The keys whose bare numbers are MiB where they are small.
+_AMOUNTS = frozenset(
+    spelt
+    for key in ("memory", "memoryReservation", "memorySwap")
+    for spelt in (key, *CONTAINER_KEYS[key].key.aliases)
+)
 _HEALTH_MARGIN = 5  # seconds
 _LEAST_HEALTH_TIMEOUT = 60  # seconds
 # The keys of `update` that are read as they are, with the field that each gives.
@@ -149,12 +157,23 @@ class ContainerSpec:
     @property
     def bound_to(self) -> tuple[str, ...]:
         """Names of the containers that this one holds on to by id: replaced with them, as one group."""
-        joined = (self.joins,) if self.joins else ()
-        return tuple(sorted({*self.links, *self.volumes_from, *joined}))
+        return tuple(sorted({*self.links, *self.volumes_from, *self.shares}))
+
+    @property
+    def shares(self) -> tuple[str, ...]:
+        """Names of the containers whose network, processes or shared memory this one has."""
+        modes = (str(self.definition.get(key, "")) for key in ("network", "pid", "ipc"))
+        found = (mode.partition(":") for mode in modes)
+        return tuple(sorted({name for kind, _, name in found if kind == "container"}))
 
     @property
     def restart(self) -> str:
-        """The engine's restart policy: `always`, `unless-stopped`, `on-failure` or `no`."""
+        """The name of the engine's restart policy: `always`, `unless-stopped`, `on-failure` or `no`."""
+        return self.restart_policy.partition(":")[0]
+
+    @property
+    def restart_policy(self) -> str:
+        """The restart policy with its count, if it has one: `on-failure:5`."""
         return str(self.definition.get("restart", "always"))
 
     @property
@@ -200,15 +219,22 @@ class ContainerSpec:
         check = self.health_check
         return check.seconds if check is not None and self.checked else 0
 
+    @property
+    def start_timeout(self) -> int:
+        """The seconds that its entry gives a new container to prove itself; 0 leaves it to the setting."""
+        return int(self.definition.get("startTimeout", 0))
+
     def health_timeout(self, setting: int) -> int:
         """Return the seconds that a new container has to prove itself; `setting` 0 leaves it to the check."""
-        return setting or max(_LEAST_HEALTH_TIMEOUT, self.health_seconds)
+        return self.start_timeout or setting or max(_LEAST_HEALTH_TIMEOUT, self.health_seconds)
 
     @property
     def update(self) -> Update:
         """How it is updated."""
         written = self.definition.get("update", {})
         plain = {name: written[key] for key, name in _UPDATE_FIELDS.items() if key in written}
+        if "pull" in self.definition:
+            plain["pull"] = self.definition["pull"] == "always"
         return Update(windows=tuple(map(parse_window, written.get("window", ()))), **plain)
 
     @property
@@ -262,10 +288,8 @@ def parse(items: Iterable[Item], source: str, read: ReadFile | None = None) -> P
 
 def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
-    kinds.gather(
-        partial(check, written, item.origin)
-        for check in (_check_network, _check_links, _check_ports, check_networks, one_spelling_of_volumes)
-    )
+    checks = (*CHECKS, _check_ports, check_networks, one_spelling_of_volumes)
+    kinds.gather(partial(check, written, item.origin) for check in checks)
     written = one_spelling_of_volumes(one_spelling_of_networks(written), item.origin)
     image = parse_reference(written["image"])
     name = written.get("name") or _derived_name(image, item.origin)
@@ -284,20 +308,6 @@ def _derived_name(image: ImageRef, origin: Origin) -> str:
     return name
 
 
-def _check_network(written: Mapping[str, Any], origin: Origin) -> None:
-    network = written.get("network", "")
-    if written.get("portMappings") and (network == "none" or network.startswith("container:")):
-        refuse(
-            origin.at("portMappings"), f"ports cannot be published with network: {network}", "Leave one out."
-        )
-
-
-def _check_links(written: Mapping[str, Any], origin: Origin) -> None:
-    network = written.get("network", "")
-    if written.get("links") and (network in {"none", "host"} or network.startswith("container:")):
-        refuse(origin.at("links"), f"links do not go with network: {network}", "Leave one out.")
-
-
 def _check_ports(written: Mapping[str, Any], origin: Origin) -> None:
     ports = _ports(written)
     for i, port in enumerate(ports):
@@ -313,7 +323,12 @@ def _twice(spec: ContainerSpec, first: ContainerSpec) -> Problem:
 
 
 def _notes(item: Item) -> list[str]:
-    memory = item.value.get("memory") if isinstance(item.value, Mapping) else None
-    if str(memory).isdigit() and int(str(memory)) < LEAST_MEMORY:
-        return [f"{item.origin.at('memory')}: {memory} is read as {memory} MiB; write {memory}m to say so"]
-    return []
+    """Return what is worth saying of an entry that is right: numbers without unit, keys without meaning."""
+    written = item.value if isinstance(item.value, Mapping) else {}
+    notes = [
+        f"{item.origin.at(key)}: {amount} is read as {amount} MiB; write {amount}m to say so"
+        for key, amount in written.items()
+        if key in _AMOUNTS and str(amount).isdigit() and int(str(amount)) < LEAST_MEMORY
+    ]
+    ignored = [key for key in written if MEANINGLESS.get(key)]
+    return notes + [f"{item.origin.at(key)}: this means nothing here; {MEANINGLESS[key]}" for key in ignored]

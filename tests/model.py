@@ -344,7 +344,7 @@ class Model:
                 image=body["Image"],
                 created=self.clock,
                 labels=dict(body.get("Labels", {})),
-                restart=config.get("RestartPolicy", {}).get("Name", "no"),
+                restart=_policy(config.get("RestartPolicy", {})),
                 ports=tuple(_ports(config.get("PortBindings", {}))),
                 mounts=self._mounts(body, self.contents[image_id]),
                 joins=_joined(config),
@@ -407,7 +407,7 @@ class Model:
         box.published = tuple(self._publish(port) for port in box.ports)
         box.started_once, box.stopped_by_hand, box.error = True, False, ""
         ends = self.contents[box.image_id].exits if box.image_id in self.contents else None
-        again = box.restart in {"always", "unless-stopped"} or (box.restart == "on-failure" and ends)
+        again = box.restart in {"always", "unless-stopped"} or (box.restart.startswith("on-failure") and ends)
         box.state = "running" if ends is None else "restarting" if again else "exited"
         box.exit_code = ends
 
@@ -586,6 +586,11 @@ def _one_reference(names: list[str]) -> bool:
     if len(names) <= 1:
         return len(names) == 1
     return len(tags) <= 1 and len(digests) == 1 and all(_repository(tag) in digests for tag in tags)
+
+
+def _policy(raw: Mapping[str, Any]) -> str:
+    count = raw.get("MaximumRetryCount", 0)
+    return f"{raw['Name']}:{count}" if count else str(raw.get("Name", "no"))
 
 
 def _joined(config: Mapping[str, Any]) -> str:

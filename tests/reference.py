@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dockerup.keys import CONTAINER_KEYS
+from dockerup.keys.elsewhere import REFUSED, SPELLINGS
 from dockerup.keys.row import Change, ContainerKey
 from dockerup.objects import SAME_AS
 from dockerup.problems import InvalidInputError
@@ -39,7 +40,10 @@ def settings_table() -> str:
 
 def container_table() -> str:
     """Return the table of a container's keys and those inside of them, in Markdown."""
-    rows = (row for name, key in CONTAINER_KEYS.items() for row in _container_rows(name, key))
+    rows = [row for name, key in CONTAINER_KEYS.items() for row in _container_rows(name, key)]
+    for name, spelling in SPELLINGS.items():
+        if not spelling.help.startswith(REFUSED):
+            rows.append((f"`{name}`", "", spelling.kind.says, spelling.help, "as those keys"))
     return _table(("key", "also called", "value", "meaning", "a change makes"), rows)
 
 
@@ -100,11 +104,14 @@ def _inner_rows(path: str, schema: Mapping[str, Any]) -> Iterator[Sequence[str]]
         path, schema = inside, objects
     properties = schema.get("properties", {})
     also = _aliases(properties)
+    # Of several names of one key, the first is its own.
+    either = (one["anyOf"][0]["required"] for one in schema.get("allOf", ()))
+    needed = {*schema.get("required", ()), *(name for names in either for name in names)}
     for name, inner in properties.items():
-        if inner["description"].startswith(SAME_AS):
+        if inner.get("description", SAME_AS).startswith(SAME_AS):
             continue
         called = ", ".join(f"`{alias}`" for alias in also.get(name, ()))
-        required = ", required" if name in schema["required"] else ""
+        required = ", required" if name in needed else ""
         yield f"`{path}.{name}`", called, f"{_words(inner)}{required}", inner["description"], ""
         yield from _inner_rows(f"{path}.{name}", inner)
 
@@ -125,7 +132,7 @@ def _aliases(properties: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return the other names of each of an object's keys, as their descriptions tell."""
     also: dict[str, list[str]] = {}
     for alias, inner in properties.items():
-        if inner["description"].startswith(SAME_AS):
+        if inner.get("description", "").startswith(SAME_AS):
             also.setdefault(inner["description"][len(SAME_AS) :].strip("`"), []).append(alias)
     return also
 

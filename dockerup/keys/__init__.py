@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from dockerup.keys.devices import DEVICES
+from dockerup.keys.elsewhere import SPELLINGS
 from dockerup.keys.identity import IDENTITY
 from dockerup.keys.life import LIFE
 from dockerup.keys.network import NETWORK
@@ -15,13 +17,14 @@ from dockerup.keys.resources import RESOURCES
 from dockerup.keys.row import ContainerKey
 from dockerup.keys.security import SECURITY
 from dockerup.keys.storage import STORAGE
-from dockerup.objects import Spelling, object_of
+from dockerup.objects import object_of
 
 CONTAINER_KEYS: Mapping[str, ContainerKey] = {
     **IDENTITY,
     **NETWORK,
     **STORAGE,
     **RESOURCES,
+    **DEVICES,
     **SECURITY,
     **LIFE,
 }
@@ -36,11 +39,22 @@ WRITTEN_SECRETS: frozenset[tuple[str, ...]] = frozenset(
     if row.secrets is not None
     for written in (name, *row.key.aliases)
 )
-# Names that are no keys of their own: what they hold is said by others.
-SPELLINGS: Mapping[str, Spelling] = {}
+# The release of Docker that a version of the engine's API came with.
+RELEASES = {"1.42": "23.0", "1.43": "24.0", "1.44": "25.0", "1.45": "26.0", "1.46": "27.0", "1.48": "28.0"}
 CONTAINER = object_of(
     {name: row.key for name, row in CONTAINER_KEYS.items()}, "a container: an object", SPELLINGS
 )
+
+
+def needed_versions(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the keys that not every engine knows, each with the least version of the API that does."""
+    needs = ((name, CONTAINER_KEYS[name].needs, value) for name, value in definition.items())
+    return [
+        (f"{name}{inner}", version)
+        for name, of, value in needs
+        if of is not None
+        for inner, version in of(value)
+    ]
 
 
 def json_schema() -> dict[str, Any]:

@@ -7,12 +7,14 @@ from typing import Any
 
 from dockerup import kinds, lifecycle
 from dockerup.keys import words
-from dockerup.keys.row import Change, ContainerKey, row, to, without_defaults
+from dockerup.keys.row import Change, ContainerKey, inner_since, row, to, without_defaults
+from dockerup.kinds import Kind
 from dockerup.objects import Key, object_of
 from dockerup.problems import Origin
 
 _NANOSECONDS = 10**9
 _SIGNAL = r"(?:SIG)?[A-Z][A-Z0-9+-]{1,9}|[1-9][0-9]?"
+_RETRIES = r"on-failure:(?:0|[1-9][0-9]{0,8})"
 _RESTART = {
     word: meant
     for meant, spellings in {
@@ -28,6 +30,7 @@ _LOG_KEYS = {
         kinds.text("the name of a log driver", r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]*"),
         "`json-file`, `local`, `journald`, `awslogs` or another that the engine has",
         required=True,
+        aliases=("driver",),
     ),
     "options": Key(
         words.secrets, "the driver's options; their values are kept out of logs, labels and plans"
@@ -35,12 +38,26 @@ _LOG_KEYS = {
 }
 
 
+def _restart() -> Kind:
+    word = kinds.choice(_RESTART)
+    counted = kinds.text(word.says, _RETRIES)
+
+    def read(value: Any, origin: Origin) -> str:
+        if isinstance(value, str) and value.startswith("on-failure:"):
+            text = counted.read(value, origin)
+            return "on-failure" if text == "on-failure:0" else text
+        return str(word.read(value, origin))
+
+    return Kind(word.says, read, {"title": word.says, "anyOf": [word.schema, counted.schema]})
+
+
 def _log_configuration(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
     return without_defaults({"options": {}}, value)
 
 
 def _policy(restart: str) -> dict[str, Any]:
-    return {"Name": restart, "MaximumRetryCount": 0}
+    policy, _, count = restart.partition(":")
+    return {"Name": policy, "MaximumRetryCount": int(count or 0)}
 
 
 def _check(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -49,7 +66,10 @@ def _check(written: Mapping[str, Any]) -> dict[str, Any]:
     A start period of 0 cannot be spelled out: with it, the image's counts (merge in moby/daemon/commit.go).
     """
     whole = {**lifecycle.HEALTH_DEFAULTS, **written}
+    # The image's time between checks in the start period counts where the entry names none.
+    own = {"StartInterval": written["startInterval"] * _NANOSECONDS} if "startInterval" in written else {}
     return {
+        **own,
         "Test": whole["command"],
         "Interval": whole["interval"] * _NANOSECONDS,
         "Timeout": whole["timeout"] * _NANOSECONDS,
@@ -64,8 +84,9 @@ def _log(written: Mapping[str, Any]) -> dict[str, Any]:
 
 LIFE: Mapping[str, ContainerKey] = {
     "restart": row(
-        kinds.choice(_RESTART),
-        "`always` (default), `unless-stopped`, `on-failure` or `never` (also `no`)",
+        _restart(),
+        "`always` (default), `unless-stopped`, `on-failure`, `on-failure:5` (five times at most), or "
+        "`never` (also `no`)",
         Change.IN_PLACE,
         tell=to("HostConfig.RestartPolicy", _policy),
         default="always",
@@ -84,11 +105,14 @@ LIFE: Mapping[str, ContainerKey] = {
         lifecycle.health_check(),
         "how the engine checks that it is well, instead of the image's",
         tell=to("Healthcheck", _check),
+        aliases=("healthcheck",),
+        needs=inner_since({"startInterval": "1.44"}),
     ),
     "dependsOn": row(
         lifecycle.depends_on(words.name),
         "entries to wait for before this one starts: `[db]` or `[{containerName: db, condition: HEALTHY}]`",
         Change.NOTHING,
+        aliases=("depends_on",),
         default=[],
     ),
     "update": row(lifecycle.update(), "how updates are made", Change.NOTHING),
@@ -96,16 +120,24 @@ LIFE: Mapping[str, ContainerKey] = {
         kinds.seconds(0, lifecycle.DAY, "1m30s"),
         "time that it has to stop before it is killed (default 10s)",
         tell=to("StopTimeout"),
+        aliases=("stop_grace_period",),
     ),
     "stopSignal": row(
         lifecycle.stop_signal(),
         "signal that asks it to stop (default: the image's, else `SIGTERM`)",
         tell=to("StopSignal"),
+        aliases=("stop_signal",),
+    ),
+    "startTimeout": row(
+        kinds.seconds(1, lifecycle.DAY, "2m"),
+        "time that it has to prove itself, instead of the setting `health_timeout`",
+        Change.NOTHING,
     ),
     "logConfiguration": row(
         kinds.checked(object_of(_LOG_KEYS, "a log configuration: an object"), _log_configuration),
         "where its output goes, instead of the engine's default",
         tell=to("HostConfig.LogConfig", _log),
+        aliases=("logging",),
         secrets=("options",),
     ),
 }

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from dockerup import kinds
 from dockerup.keys import networks, words
-from dockerup.keys.row import Bonds, ContainerKey, as_sorted, row, without_defaults
-from dockerup.kinds import refuse
+from dockerup.keys.row import Bonds, ContainerKey, as_sorted, row, to, without_defaults
+from dockerup.kinds import Kind, refuse
 from dockerup.objects import Key, object_of
 from dockerup.problems import Origin
 
 _PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _NETWORK = rf"container:{words.NAME}|[a-zA-Z0-9][a-zA-Z0-9_.-]*"
+_DOMAIN = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]{0,254})"
 
 
 def _network(text: str, _origin: Origin) -> str:
@@ -28,10 +31,56 @@ def _host_ip(text: str, origin: Origin) -> str:
         refuse(origin, f'"{text}" is no IP address', "Write one, such as 127.0.0.1 or ::1.")
 
 
+def _exposed(text: str, _origin: Origin) -> str:
+    port, _, protocol = text.partition("/")
+    return f"{port}/{protocol or 'tcp'}"
+
+
+def _address_of(text: str, origin: Origin) -> str:
+    return text if text == "host-gateway" else _host_ip(text.strip("[]"), origin)
+
+
+def _extra_hosts() -> Kind:
+    """Return the kind of names for /etc/hosts: "name:address", ECS's objects, or an object of both."""
+    says = "a list of names and addresses"
+    address = kinds.text("an IP address or host-gateway", _ADDRESS, also=_address_of)
+    keys = {
+        "hostname": Key(kinds.text("a host name", _DOMAIN), "name", required=True),
+        "ipAddress": Key(address, "its address, or `host-gateway` for the host's", required=True),
+    }
+    entry, line = object_of(keys, "a host"), rf"({_DOMAIN})[:=]({_ADDRESS})"
+    by_name = kinds.map_of(kinds.one_or_list(address, address.says), says, "a host name", _DOMAIN)
+
+    def read_one(value: Any, origin: Origin) -> str:
+        found = re.fullmatch(line, value) if isinstance(value, str) else None
+        if found:
+            return f"{found.group(1)}:{_address_of(found.group(2), origin)}"
+        if not isinstance(value, Mapping):
+            kinds.expected(value, origin, 'a host such as "name:10.0.0.1"')
+        one = entry.read(value, origin)
+        return f"{one['hostname']}:{one['ipAddress']}"
+
+    one = Kind(
+        'a host such as "name:10.0.0.1"',
+        read_one,
+        {"anyOf": [{"type": "string", "pattern": rf"^{_DOMAIN}[:=]{_ADDRESS}$(?!\n)"}, entry.schema]},
+    )
+    listed = kinds.list_of(one, says)
+
+    def read(value: Any, origin: Origin) -> list[str]:
+        if isinstance(value, Mapping):
+            found = by_name.read(value, origin)
+            return sorted({f"{name}:{address}" for name, several in found.items() for address in several})
+        return sorted(set(listed.read(value, origin)))
+
+    return Kind(says, read, {"title": says, "anyOf": [listed.schema, by_name.schema]})
+
+
 def _port_mapping(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
     return without_defaults({"hostPort": 0, "protocol": "tcp"}, value)
 
 
+_ADDRESS = r"(?:\[?[0-9a-fA-F.:]{2,45}\]?|host-gateway)"
 _port = kinds.whole_number(1, 65535, _PORT)
 _alias = kinds.text("a host name", r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
 _PORT_KEYS = {
@@ -47,12 +96,41 @@ _PORT_KEYS = {
 }
 
 
+def _links() -> Kind:
+    whole = kinds.map_of(_alias, "an object of container and alias", "a container's name", words.NAME)
+    one = rf"({words.NAME})(?::([a-zA-Z0-9][a-zA-Z0-9_.-]*))?"
+    says = 'a link such as "name:alias"'
+
+    def read_one(value: Any, origin: Origin) -> tuple[str, str]:
+        found = re.fullmatch(one, value) if isinstance(value, str) else None
+        if not found:
+            kinds.expected(value, origin, says)
+        return found.group(1), found.group(2) or found.group(1)
+
+    def read(value: Any, origin: Origin) -> dict[str, str]:
+        if not isinstance(value, list):
+            found: dict[str, str] = whole.read(value, origin)
+            return found
+        listed = kinds.gather(partial(read_one, each, origin.at(i)) for i, each in enumerate(value))
+        if len(dict(listed)) < len(set(listed)):
+            refuse(origin, "a container is linked under two names", "Keep one of them.")
+        return dict(sorted(listed))
+
+    line = {"type": "string", "pattern": rf"^{words.NAME}(?::[a-zA-Z0-9][a-zA-Z0-9_.-]*)?$(?!\n)"}
+    listed_schema = {"type": "array", "items": line}
+    return Kind(whole.says, read, {"title": whole.says, "anyOf": [whole.schema, listed_schema]})
+
+
 def _tell_ports(value: Sequence[Mapping[str, Any]], _bonds: Bonds) -> Mapping[str, Any]:
     bindings: dict[str, list[dict[str, str]]] = {}
     for one in value:
         binding = {"HostIp": one.get("hostIp", ""), "HostPort": str(one.get("hostPort") or "")}
         bindings.setdefault(f"{one['containerPort']}/{one.get('protocol', 'tcp')}", []).append(binding)
     return {"ExposedPorts": {port: {} for port in bindings}, "HostConfig": {"PortBindings": bindings}}
+
+
+def _tell_exposed(value: Sequence[str], _bonds: Bonds) -> Mapping[str, Any]:
+    return {"ExposedPorts": {port: {} for port in value}}
 
 
 def _tell_network(value: str, bonds: Bonds) -> Mapping[str, Any]:
@@ -84,6 +162,7 @@ NETWORK: Mapping[str, ContainerKey] = {
         kinds.text("bridge, none, host, container:NAME or a network's name", _NETWORK, also=_network),
         "`bridge`, `none`, `host`, `container:NAME` or the name of a network",
         tell=_tell_network,
+        aliases=("networkMode", "network_mode"),
         default="bridge",
     ),
     "networks": row(
@@ -92,9 +171,69 @@ NETWORK: Mapping[str, ContainerKey] = {
         needs=networks.needs_of_networks,
     ),
     "links": row(
-        kinds.map_of(_alias, "an object of container and alias", "a container's name", words.NAME),
+        _links(),
         "containers to reach by another name: `{container: alias}`",
         tell=_tell_links,
         default={},
+    ),
+    "expose": row(
+        words.several(
+            words.line(
+                "a port, with or without a protocol: 80/udp",
+                rf"{_PORT}(?:/(?:tcp|udp|sctp))?",
+                _exposed,
+                least=1,
+                most=65535,
+            ),
+            "a list of ports",
+        ),
+        "ports that it serves and does not publish",
+        tell=_tell_exposed,
+        default=[],
+    ),
+    "publishAllPorts": row(
+        kinds.truth(),
+        "publish each port that it or its image exposes at one that the engine picks",
+        tell=to("HostConfig.PublishAllPorts"),
+        default=False,
+    ),
+    "extraHosts": row(
+        _extra_hosts(),
+        "names for its /etc/hosts: `name:address`, where the address may be `host-gateway`",
+        tell=to("HostConfig.ExtraHosts"),
+        aliases=("extra_hosts",),
+        default=[],
+    ),
+    "dnsServers": row(
+        words.several(
+            kinds.text("an IP address", r"[0-9a-fA-F.:]{2,45}", also=_host_ip),
+            "a list of addresses",
+            ordered=True,
+        ),
+        "its name servers",
+        tell=to("HostConfig.Dns"),
+        aliases=("dns",),
+        default=[],
+    ),
+    "dnsSearchDomains": row(
+        words.several(kinds.text("a domain", rf"\.|{_DOMAIN}"), "a list of domains", ordered=True),
+        "domains in which a short name is looked for",
+        tell=to("HostConfig.DnsSearch"),
+        aliases=("dns_search",),
+        default=[],
+    ),
+    "dnsOptions": row(
+        words.several(
+            kinds.text('an option such as "ndots:2"', r"[a-z0-9-]+(?::[0-9]{1,3})?"),
+            "a list of options",
+            ordered=True,
+        ),
+        "options of its resolver, as in resolv.conf",
+        tell=to("HostConfig.DnsOptions"),
+        aliases=("dns_opt",),
+        default=[],
+    ),
+    "disableNetworking": row(
+        kinds.truth(), "give it no network at all", tell=to("NetworkDisabled"), default=False
     ),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from dockerup.keys import volumes
-from dockerup.keys.row import ContainerKey, row
+from dockerup import kinds
+from dockerup.amounts import size
+from dockerup.keys import volumes, words
+from dockerup.keys.row import ContainerKey, row, to
 
 STORAGE: Mapping[str, ContainerKey] = {
     "volumes": row(
@@ -22,5 +24,31 @@ STORAGE: Mapping[str, ContainerKey] = {
         "memory file systems: objects, or `PATH:size=64m,mode=1777`",
         tell=volumes.tell_tmpfs,
         default=[],
+    ),
+    "volumeDriver": row(
+        kinds.text("the name of a volume driver", r"[a-zA-Z0-9][a-zA-Z0-9_.:/@-]*"),
+        "the driver of its anonymous volumes (default `local`)",
+        tell=to("HostConfig.VolumeDriver"),
+        aliases=("volume_driver",),
+    ),
+    "readonlyRootFilesystem": row(
+        kinds.truth(),
+        "let it write to its volumes alone",
+        tell=to("HostConfig.ReadonlyRootfs"),
+        aliases=("read_only",),
+        default=False,
+    ),
+    "shmSize": row(
+        size(4096, "64m"),
+        "size of /dev/shm (default 64m)",
+        tell=to("HostConfig.ShmSize"),
+        aliases=("shm_size",),
+    ),
+    "storageOpt": row(
+        words.pairs("an object of names and values", "the name of an option", r"[^=\0]+"),
+        "options of its storage, such as `{size: 10G}`, where the engine's driver has them",
+        tell=to("HostConfig.StorageOpt"),
+        aliases=("storage_opt",),
+        default={},
     ),
 }

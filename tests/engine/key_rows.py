@@ -17,8 +17,9 @@ class Row:
     """One key, as it is written for the container called `of`.
 
     `inspect` are fields of an inspection that equal a value, `has` those that hold at least one, by their
-    path. `none` says why the engine is told nothing. Of what cannot run on every host that tests this
-    (`idle`), the container is created and never started.
+    path; "ID of NAME" in them is the id of another container. `warns` and `refuses` are what the engine says
+    instead where the host has not got it, `since` is the version of its API that has it. `none` says why the
+    engine is told nothing. Of what cannot run on every host (`idle`), the container is only created.
     """
 
     key: str
@@ -27,18 +28,21 @@ class Row:
     inspect: Mapping[str, Any] = field(default_factory=dict)
     has: Mapping[str, Any] = field(default_factory=dict)
     none: str = ""
+    warns: str = ""
+    refuses: str = ""
+    since: str = ""
 
     @property
     def idle(self) -> bool:
         """Whether its container is only created."""
         return self.of.startswith("idle")
 
-    def faults(self, inspected: Mapping[str, Any]) -> list[str]:
-        """Return what the engine says otherwise, [] when all is as asked."""
+    def faults(self, inspected: Mapping[str, Any], ids: Mapping[str, str] | None = None) -> list[str]:
+        """Return what the engine says otherwise, [] when all is as asked. `ids` are those of containers."""
         exact = [
             f"{self.key}: {path} is {_at(inspected, path)!r}, not {asked!r}"
             for path, asked in self.inspect.items()
-            if _at(inspected, path) != asked
+            if _at(inspected, path) != _with_id(asked, ids or {})
         ]
         return exact + [
             f"{self.key}: {path} is {_at(inspected, path)!r}, without {asked!r}"
@@ -60,6 +64,11 @@ def entries(of: Iterable[Row]) -> dict[str, dict[str, Any]]:
         assert entry.get(one.key, one.says) == one.says, f"{one.of} has two values of {one.key}"
         entry[one.key] = one.says
     return listed
+
+
+def _with_id(asked: Any, ids: Mapping[str, str]) -> Any:
+    before, found, name = asked.partition("ID of ") if isinstance(asked, str) else ("", "", "")
+    return before + ids[name] if found else asked
 
 
 def _at(inspected: Mapping[str, Any], path: str) -> Any:

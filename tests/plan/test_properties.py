@@ -81,7 +81,7 @@ def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
     return (
         one.name == spec.name
         and one.labels[labels.HASH] == definition_hash(spec.definition, Change.REPLACE)
-        and box.restart == spec.restart
+        and box.restart == spec.restart_policy
         and bound == ids
         and (not spec.joins or box.joins == ids[spec.joins])
         and (not ran(one) or {*spec.networks} <= {*box.networks})

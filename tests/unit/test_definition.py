@@ -16,6 +16,7 @@ from dockerup.keys.row import Change
 from dockerup.problems import Origin
 from dockerup.sources.result import Item
 from dockerup.spec import ContainerSpec, parse
+from tests.engine.key_rows import rows
 
 SALT = "salt"
 FULL: dict[str, Any] = {
@@ -214,6 +215,9 @@ OTHER: dict[str, Any] = {
     "stopSignal": "SIGHUP",
     "logConfiguration": {"logDriver": "local"},
 }
+for _row in rows():
+    if CONTAINER_KEYS[_row.key].change is not Change.NOTHING and _row.key != "name":
+        OTHER.setdefault(_row.key, _row.says)
 
 
 def test_every_key_that_matters_has_another_value_here() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dockerup.body import create_body
 from dockerup.keys import CONTAINER_KEYS
 from dockerup.keys.networks import joined_at_create
 from dockerup.problems import Origin
@@ -419,6 +420,34 @@ PORT = [{"containerPort": 80, "hostPort": 8080}]
             "ports cannot be published with network: container:db",
         ),
         ({"links": {"db": "database"}, "network": "host"}, "links", "links do not go with network: host"),
+        ({"links": ["db"], "network": "container:db"}, "links", "do not go with network: container:db"),
+        ({"hostname": "a", "network": "container:db"}, "hostname", "hostname does not go with network"),
+        ({"dns": "::1", "network": "container:db"}, "dnsServers", "dnsServers do not go with network"),
+        ({"hostname": "a", "uts": "host"}, "hostname", "with uts: host it has the host's name"),
+        (
+            {"sysctls": {"net.core.somaxconn": 5}, "network": "host"},
+            "sysctls",
+            "the parameters of a network that is the host's are not a container's",
+        ),
+        ({"cpus": 1, "cpu_quota": 5000}, "cpuQuota", "cpus and cpuQuota are two ways to say one thing"),
+        ({"memory": "6m", "mem_reservation": "7m"}, "memoryReservation", "more memory is reserved than it"),
+        ({"memory": "9m", "memorySwap": "8m"}, "memorySwap", "memory and swap together, and less than"),
+        ({"memorySwap": "8m"}, "memorySwap", "a limit to the swap needs one to the memory"),
+        ({"linuxParameters": {"maxSwap": 5}}, "linuxParameters.maxSwap", "a limit to the swap needs one"),
+        (
+            {"maskedPaths": [], "security_opt": ["systempaths=unconfined"]},
+            "maskedPaths",
+            '"maskedPaths" and "systempaths=unconfined" are two spellings of one key',
+        ),
+        (
+            {"pull_policy": "always", "update": {"pull": True}},
+            "pull",
+            '"pull" and "update.pull" are two spellings of one key',
+        ),
+        ({"env": {}, "environment": []}, "environment", '"env" and "environment" are two spellings of one'),
+        ({"capabilities": {"add": ["KILL"]}, "cap_add": []}, "capabilities", '"cap_add" and "capabilities"'),
+        ({"build": "."}, "build", "dockerup builds no images"),
+        ({"deploy": {"replicas": 2}}, "deploy", "this is about a cluster"),
         (
             {"volumes": [{"containerPath": "/a"}, {"containerPath": "/a/", "hostPath": "/b"}]},
             "volumes",
@@ -440,6 +469,70 @@ def test_all_that_does_not_go_together_is_told_at_once() -> None:
         "volumes": [{"containerPath": "/a"}] * 2,
     }
     assert len(told({"image": "nginx", **keys})) == 4
+
+
+def test_what_means_nothing_here_is_taken_and_said() -> None:
+    written = {
+        "image": "nginx",
+        "essential": True,
+        "repositoryCredentials": {"credentialsParameter": "arn:x"},
+    }
+    parsed = parse([Item(written, Origin("c.yaml"))], "confdir")
+    assert (parsed.problems, dict(parsed.specs[0].definition)) == ((), {"image": "nginx:latest"})
+    assert parsed.notes == (
+        "c.yaml: repositoryCredentials: this means nothing here; "
+        "the login for a registry is a setting: registryAuth in dockerup.conf",
+    )
+
+
+@pytest.mark.parametrize("key", ["memory", "mem_limit", "memoryReservation", "mem_reservation"])
+def test_a_small_bare_amount_of_memory_is_told_to_be_mib(key: str) -> None:
+    parsed = parse([Item({"image": "nginx", key: 64}, Origin("c.yaml"))], "confdir")
+    assert parsed.notes == (f"c.yaml: {key}: 64 is read as 64 MiB; write 64m to say so",)
+
+
+def test_a_container_holds_on_to_each_whose_namespaces_it_shares() -> None:
+    one = spec(network="container:net", pid="container:pid", ipc="container:ipc")
+    assert one.shares == one.bound_to == ("ipc", "net", "pid")
+    body = create_body(one, {}, (), {"net": "1", "pid": "2", "ipc": "3"})["HostConfig"]
+    assert (body["NetworkMode"], body["PidMode"], body["IpcMode"]) == (
+        "container:1",
+        "container:2",
+        "container:3",
+    )
+
+
+def test_a_restart_policy_with_a_count_is_told_with_it() -> None:
+    one = spec(restart="on-failure:5")
+    assert (one.restart, one.restart_policy) == ("on-failure", "on-failure:5")
+    policy = create_body(one, {}, (), {})["HostConfig"]["RestartPolicy"]
+    assert policy == {"Name": "on-failure", "MaximumRetryCount": 5}
+
+
+def test_the_paths_of_the_system_are_opened_as_the_docker_command_does() -> None:
+    config = create_body(spec(security_opt=["systempaths:unconfined", "label:disable"]), {}, (), {})[
+        "HostConfig"
+    ]
+    assert (config["SecurityOpt"], config["MaskedPaths"], config["ReadonlyPaths"]) == (
+        ["label=disable"],
+        [],
+        [],
+    )
+
+
+def test_a_label_of_a_persons_is_told_beside_those_of_dockerup() -> None:
+    assert create_body(spec(labels={"a": 1}), {"dockerup.name": "x"}, (), {})["Labels"] == {
+        "a": "1",
+        "dockerup.name": "x",
+    }
+
+
+def test_where_no_newer_image_is_wanted_none_is_looked_for() -> None:
+    assert [spec(pull=pull).follows_registry for pull in ("always", "if_not_present")] == [True, False]
+
+
+def test_the_time_to_start_is_what_a_new_container_has_to_prove_itself() -> None:
+    assert [spec(startTimeout="2m").health_timeout(setting) for setting in (0, 60)] == [120, 120]
 
 
 def test_a_spec_shows_no_secret() -> None:
