@@ -2,6 +2,7 @@
 # make test   every check and test        make lint   style and types only
 # make test-crash   a kill at every engine call and every write, 200 random schedules: most of an hour
 # make soak   random schedules for SOAK=600 seconds       make schedules SEEDS=17,18   those of these seeds
+# make test-matrix the core story on every engine, SDK and Python: a quarter of an hour; docs/compatibility.md
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
@@ -28,11 +29,15 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-core part-pure
-.PHONY: demo test test-crash test-vm schedules soak lint bench clean $(PARTS)
+.PHONY: private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
-demo: $(READY) $(HOST_READY)
+# Says at once what is missing, before anything long is done.
+private-host: $(READY)
+	@$(PRIVATE) true
+
+demo: $(READY) $(HOST_READY) private-host
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
 # The parts wait for engines and boots most of their time: side by side, each in a namespace of its own,
@@ -48,7 +53,7 @@ part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)
 part-pure: TESTS := tests/unit tests/plan
 
-test: lint $(HOST_READY) $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
+test: $(HOST_READY) private-host lint $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
 	$(MAKE) --jobs=$(words $(PARTS)) --output-sync=target $(PARTS)
 
 $(PARTS):
@@ -73,6 +78,10 @@ schedules: $(READY) $(HOST_READY)
 
 soak: $(READY) $(HOST_READY)
 	$(PRIVATE) env SOAK=$(SOAK) SHRINK=$(SHRINK) $(PYTEST) -q -s -m soak $(SCHEDULES)
+
+MATRIX_ROOTS := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman forky-podman)
+test-matrix: $(READY) $(HOST_READY) $(MATRIX_ROOTS)
+	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
 test-vm: $(READY) $(HOST_READY)

@@ -16,7 +16,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from dockerup.arguments import parser
-from dockerup.problems import DockerupError, InvalidInputError, instead
+from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, instead
 from dockerup.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _COMMANDS[options.command](options)
     except DockerupError as error:
         return _fail(error, options)
+    except ImportError as error:
+        return _fail(NoPackageError(error), options)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:

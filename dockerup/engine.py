@@ -8,14 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, Callable
+from typing import Any
 
-import docker
 import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
@@ -37,15 +35,14 @@ from dockerup.image import ImageRef
 from dockerup.keys.networks import endpoint
 from dockerup.logins import Login
 from dockerup.networks import any_to_care_for
-from dockerup.output import frames, last_lines, passed_on
-from dockerup.problems import DockerupError
+from dockerup.output import frames, last_lines
+from dockerup.sdk import CALL_TIMEOUT, again, client_of, raise_for, told
+from dockerup.sdk import EngineError as EngineError
 from dockerup.secret_files import secrets_directory
-from dockerup.snapshot import ContainerId, Detail, ImageId, Lately, Snapshot
+from dockerup.snapshot import ContainerId, Detail, Image, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
 
-CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
-PATIENCE, PAUSE = 2.0, 0.05  # seconds, for a call that is made again, and between two of them
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
 ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
@@ -55,19 +52,6 @@ LISTED_MANIFESTS = "1.47"
 INSPECTED_MANIFESTS = "1.48"
 LOGS_TIMEOUT = 10  # seconds without a byte of them
 EVENTS_TIMEOUT = 10  # seconds, for those of the past
-
-
-class EngineError(DockerupError):
-    """The engine refused a call, or cannot be reached.
-
-    `status` is the HTTP status of a refusal, None when there was no answer. `text` is made fit to be shown:
-    the engine passes on what a registry or a runtime says.
-    """
-
-    def __init__(self, what: str, status: int | None, text: str) -> None:
-        self.status = status
-        self.text = passed_on(text)
-        super().__init__(f"{what}: {self.text}")
 
 
 @dataclass(frozen=True)
@@ -89,7 +73,7 @@ class Stream:
     def __iter__(self) -> Iterator[Any]:
         """Yield what comes until the engine ends it. Raises EngineError when it is cut off."""
         try:
-            with _told(self._verb, self._subject):
+            with told(self._verb, self._subject):
                 for line in filter(bytes.strip, self._response.iter_lines()):
                     yield self._object(line)
         finally:
@@ -134,10 +118,8 @@ class Engine:
         self.url = url
         self.secrets = secrets_directory(url, environ)
         tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls")
-        with _told("connect to the engine", url):
-            self._api = docker.APIClient(
-                base_url=url, version=api_version or "auto", timeout=CALL_TIMEOUT, tls=tls or False
-            )
+        with told("connect to the engine", url):
+            self._api = client_of(url, api_version or "auto", tls or False)
 
     @property
     def api_version(self) -> str:
@@ -159,19 +141,19 @@ class Engine:
 
     def ping(self) -> None:
         """Return when the engine answers."""
-        with _told("reach", self.url):
+        with told("reach", self.url):
             self._api.ping()
 
     def get(self, path: str) -> Any:
         """Return the engine's answer to GET `path`, such as "/info". Raises EngineError."""
-        with _told("ask for", path):
+        with told("ask for", path):
             response = self._api.get(self._url(path), timeout=CALL_TIMEOUT)
-            _raise_for(response, f"ask for {path}")
+            raise_for(response, f"ask for {path}")
             return response.json()
 
     def info(self) -> dict[str, Any]:
         """Return of what the engine tells of itself that which is asked for here: see `ENGINE_INFO`."""
-        with _told("ask", self.url):
+        with told("ask", self.url):
             found = self._api.info()
             return {key: found[key] for key in ENGINE_INFO if key in found}
 
@@ -180,21 +162,22 @@ class Engine:
 
         `networks`: they are asked for in any case, not only where a container of dockerup is on one.
         """
-        with _told("list", "containers"):
+        with told("list", "containers"):
             containers = tuple(container_from(raw) for raw in self._api.containers(all=True))
-        with _told("list", "images"):
-            images = tuple(image_from(raw) for raw in self._images())
+        with told("list", "images"):
+            images = self._images()
         found = None
         if networks or any_to_care_for(Snapshot(containers, images), ()):
-            with _told("list", "networks"):
+            with told("list", "networks"):
                 found = tuple(network_from(raw) for raw in self._api.networks())
         return Snapshot(containers, images, found, own_id)
 
-    def _images(self) -> Any:
+    def _images(self) -> tuple[Image, ...]:
         query = {"manifests": 1} if self._speaks(LISTED_MANIFESTS) else {}
         response = self._api.get(self._url("/images/json"), params=query)
-        _raise_for(response, "list images")
-        return response.json()
+        raise_for(response, "list images")
+        podman = response.headers.get("Server", "").startswith("Libpod")
+        return tuple(image_from(raw, podman=podman) for raw in response.json())
 
     def with_details(
         self, snapshot: Snapshot, wanted: frozenset[ContainerId], concurrency: int = 1
@@ -224,10 +207,10 @@ class Engine:
 
     def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
         what = f"inspect {container_id[:12]}"
-        with _told("inspect", container_id[:12], timeout):
+        with told("inspect", container_id[:12], timeout):
             # The SDK's own call has no timeout of its own.
             response = self._api.get(self._url(f"/containers/{container_id}/json"), timeout=timeout)
-            _raise_for(response, what)
+            raise_for(response, what)
             found: Mapping[str, Any] = response.json()
             return found
 
@@ -242,10 +225,10 @@ class Engine:
         try:
             tty = self._inspected(container_id, LOGS_TIMEOUT)["Config"]["Tty"]
             with (
-                _told("read the log of", container_id[:12], LOGS_TIMEOUT),
+                told("read the log of", container_id[:12], LOGS_TIMEOUT),
                 self._api.get(url, params=query, stream=True, timeout=LOGS_TIMEOUT) as response,
             ):
-                _raise_for(response, f"read the log of {container_id[:12]}")
+                raise_for(response, f"read the log of {container_id[:12]}")
                 chunks = response.iter_content(chunk_size=None)
                 return last_lines(((1, one) for one in chunks) if tty else frames(chunks), count, hide)
         except EngineError:
@@ -258,7 +241,7 @@ class Engine:
         subscribes. The stream stays silent for as long as nothing happens.
         """
         filters = json.dumps({"type": ["container"], "event": sorted(kinds)})
-        with _told("listen to", "events"):
+        with told("listen to", "events"):
             response = self._api.get(
                 self._url("/events"), params={"filters": filters}, stream=True, timeout=(CALL_TIMEOUT, None)
             )
@@ -273,9 +256,9 @@ class Engine:
         """
         query = {"since": "0", "until": f"{now:.6f}"}
         try:
-            with _told("ask for", "events", EVENTS_TIMEOUT):
+            with told("ask for", "events", EVENTS_TIMEOUT):
                 response = self._api.get(self._url("/events"), params=query, timeout=EVENTS_TIMEOUT)
-                _raise_for(response, "ask for events")
+                raise_for(response, "ask for events")
                 return lately_from(map(json.loads, response.content.splitlines()), unneeded)
         except EngineError:
             return lately_from((), unneeded)
@@ -291,7 +274,7 @@ class Engine:
         if login is not None:
             credentials = json.dumps(login.for_engine()).encode()
             headers["X-Registry-Auth"] = base64.urlsafe_b64encode(credentials).decode()
-        with _told("pull", image.familiar, timeout):
+        with told("pull", image.familiar, timeout):
             # The SDK's own pull waits for ever; the session beneath it can be told not to.
             url = self._url("/images/create")
             response = self._api.post(url, params=parameters, headers=headers, stream=True, timeout=timeout)
@@ -300,7 +283,7 @@ class Engine:
     def image_id(self, name: str) -> ImageId | None:
         """Return the id of a local image, None when there is none of that name."""
         try:
-            with _told("inspect image", name):
+            with told("inspect image", name):
                 return ImageId(self._api.inspect_image(name)["Id"])
         except EngineError as error:
             if error.status == 404:
@@ -316,7 +299,7 @@ class Engine:
         """Return the manifests for a platform each that are here of an image, () where it is not told."""
         if not self._speaks(INSPECTED_MANIFESTS):
             return frozenset()
-        with _told("inspect image", name):
+        with told("inspect image", name):
             response = self._api.get(self._url(f"/images/{name}/json"), params={"manifests": 1})
             return parts_from(response.json()) if response.ok else frozenset()
 
@@ -326,31 +309,31 @@ class Engine:
     def tag(self, source: str, tag: str) -> None:
         """Let a tag mean an image."""
         repository, _, name = tag.rpartition(":")
-        with _told("tag", f"{source} as {tag}"):
+        with told("tag", f"{source} as {tag}"):
             self._api.tag(source, repository, name, force=True)
 
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, and return its id. `ids` are those of the containers that it is bound to."""
         body = create_body(step.spec, labels, step.volumes, ids, self.api, self.secrets)
-        with _told("create", step.name):
+        with told("create", step.name):
             return ContainerId(self._api.create_container_from_config(body, step.name)["Id"])
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
         name, _, count = restart.partition(":")
         policy = {"Name": name, "MaximumRetryCount": int(count or 0)}
-        with _told("update", container_id[:12]):
-            _again(lambda: self._api.update_container(container_id, restart_policy=policy))
+        with told("update", container_id[:12]):
+            again(lambda: self._api.update_container(container_id, restart_policy=policy))
 
     def stop(self, container_id: ContainerId, timeout: int | None = None) -> None:
         """Stop a container within `timeout` seconds, None: within its own stop time, and then kill it."""
         seconds = self._stop_seconds(container_id) if timeout is None else timeout
         url = self._url(f"/containers/{container_id}/stop")
         query = {} if timeout is None else {"t": timeout}
-        with _told("stop", container_id[:12], seconds + CALL_TIMEOUT):
+        with told("stop", container_id[:12], seconds + CALL_TIMEOUT):
             # The SDK takes every container's own stop time for 10 seconds.
             response = self._api.post(url, params=query, timeout=seconds + CALL_TIMEOUT)
-            _raise_for(response, f"stop {container_id[:12]}")
+            raise_for(response, f"stop {container_id[:12]}")
 
     def _stop_seconds(self, container_id: ContainerId) -> int:
         own = self._inspected(container_id)["Config"].get("StopTimeout")
@@ -358,7 +341,7 @@ class Engine:
 
     def start(self, container_id: ContainerId) -> None:
         """Start a container, and let this host know its address, where it is the engine's."""
-        with _told("start", container_id[:12]):
+        with told("start", container_id[:12]):
             self._api.start(container_id)
         if self.url.startswith("unix://"):
             with suppress(EngineError):  # it runs, which is what was asked for
@@ -366,43 +349,43 @@ class Engine:
 
     def unpause(self, container_id: ContainerId) -> None:
         """Let a paused container go on."""
-        with _told("unpause", container_id[:12]):
+        with told("unpause", container_id[:12]):
             self._api.unpause(container_id)
 
     def rename(self, container_id: ContainerId, name: str) -> None:
         """Rename a container."""
-        with _told("rename", f"{container_id[:12]} to {name}"):
+        with told("rename", f"{container_id[:12]} to {name}"):
             self._api.rename(container_id, name)
 
     def signal(self, name: str, signal: str) -> None:
         """Send a signal to a running container."""
-        with _told("signal", name):
+        with told("signal", name):
             self._api.kill(name, signal)
 
     def remove(self, container_id: ContainerId) -> None:
         """Remove a stopped container, and none of its volumes."""
-        with _told("remove", container_id[:12]):
+        with told("remove", container_id[:12]):
             self._api.remove_container(container_id, v=False, force=False)
 
     def create_network(self, name: str) -> None:
         """Create a network that is dockerup's, of the engine's default driver."""
         # The SDK's call for it does not take CheckDuplicate in all its versions.
         body = {"Name": name, "CheckDuplicate": True, "Labels": {label_names.NETWORK: "true"}}
-        with _told("create network", name):
+        with told("create network", name):
             response = self._api.post(self._url("/networks/create"), json=body, timeout=CALL_TIMEOUT)
-            _raise_for(response, f"create network {name}")
+            raise_for(response, f"create network {name}")
 
     def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None:
         """Connect a container to a network, as its entry says."""
         body = {"Container": container_id, "EndpointConfig": endpoint(spec.definition, network)}
-        with _told("connect", f"{container_id[:12]} to {network}"):
+        with told("connect", f"{container_id[:12]} to {network}"):
             url = self._url(f"/networks/{network}/connect")
             response = self._api.post(url, json=body, timeout=CALL_TIMEOUT)
-            _raise_for(response, f"connect {container_id[:12]} to {network}")
+            raise_for(response, f"connect {container_id[:12]} to {network}")
 
     def remove_network(self, network_id: str) -> None:
         """Remove a network that no running container is on."""
-        with _told("remove network", network_id[:12]):
+        with told("remove network", network_id[:12]):
             self._api.remove_network(network_id)
 
     def remove_image(self, name: str) -> int | None:
@@ -411,11 +394,11 @@ class Engine:
         Returns the bytes that came back, None when the engine does not tell.
         """
         try:
-            with _told("ask for the layers of", name):
+            with told("ask for the layers of", name):
                 history = self._api.history(name)
         except EngineError:
             history = []  # what cannot be measured can go all the same
-        with _told("remove image", name):
+        with told("remove image", name):
             return freed_by(self._api.remove_image(name, force=False, noprune=False), history)
 
 
@@ -430,69 +413,8 @@ def own_container_id(mountinfo: str) -> str:
 
 def _stream(response: requests.Response, verb: str, subject: str) -> Stream:
     try:
-        _raise_for(response, f"{verb} {subject}")
+        raise_for(response, f"{verb} {subject}")
     except EngineError:
         response.close()
         raise
     return Stream(response, verb, subject)
-
-
-def _raise_for(response: requests.Response, what: str) -> None:
-    if response.status_code >= 400:
-        raise EngineError(what, response.status_code, _message(response.text))
-
-
-def _message(text: str) -> str:
-    try:
-        return str(json.loads(text)["message"])
-    except (ValueError, KeyError, TypeError):
-        return text.strip()[:500]
-
-
-def _again(call: Callable[[], object]) -> None:
-    """Make a call that the engine may fail to carry out on a container that ends at this very moment.
-
-    Until it has heard of the end, it asks containerd to change a process that is no more, and answers 500.
-    """
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            call()
-        except docker_errors.APIError as error:
-            if not error.is_server_error() or time.monotonic() >= deadline:
-                raise
-            time.sleep(PAUSE)
-        else:
-            return
-
-
-@contextmanager
-def _told(verb: str, subject: str, seconds: float = CALL_TIMEOUT) -> Iterator[None]:
-    """Turn what the SDK raises into an EngineError that says what was tried on what.
-
-    `seconds` is how long there may be no answer.
-    """
-    try:
-        yield
-    except docker_errors.APIError as error:
-        status = error.response.status_code if error.response is not None else None
-        raise EngineError(f"{verb} {subject}", status, str(error.explanation or error)) from error
-    except requests.Timeout as error:
-        raise EngineError(f"{verb} {subject}", None, f"no answer within {seconds:g} seconds") from error
-    except (requests.RequestException, docker_errors.DockerException, OSError) as error:
-        # What is cut off in the middle of an answer is no requests.Timeout (urllib3's error, wrapped).
-        late = f"no answer within {seconds:g} seconds" if "timed out" in str(error) else _reach(error)
-        raise EngineError(f"{verb} {subject}", None, late) from error
-
-
-def _reach(error: Exception) -> str:
-    text = str(error)
-    if "FileNotFoundError" in text or "No such file" in text:
-        return "there is no such socket. Is docker installed and running? systemctl status docker"
-    if "PermissionError" in text or "Permission denied" in text:
-        return "this user may not use it. Run dockerup as root"
-    if "Connection aborted" in text or "RemoteDisconnected" in text:
-        return "it ended while it was asked. Was docker restarted? The next run goes on"
-    if "Connection refused" in text or "ConnectionRefused" in text:
-        return "nothing answers there. Is docker running? systemctl status docker"
-    return text

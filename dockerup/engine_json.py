@@ -113,18 +113,21 @@ def _port(raw: Mapping[str, Any]) -> Port:
     return Port(int(raw.get("PrivatePort", 0)), int(raw["PublicPort"]), str(raw.get("Type", "tcp")), host_ip)
 
 
-def image_from(raw: Mapping[str, Any]) -> Image:
+def image_from(raw: Mapping[str, Any], *, podman: bool = False) -> Image:
     """Return an image from an element of GET /images/json.
 
     With containerd's image store (a feature from Engine 24.0 on, the default of 29.0) an image's id is the
     digest of its manifest or index; names by digest are among the tags, and `RepoDigests` is made up from
     one of the names, whether or not any registry has the image. It is the bare id for an image whose layers
-    came here with another one, packed in another way: that has no time of creation either.
+    came here with another one, packed in another way: that has no time of creation either. podman (4 and 5)
+    makes up digests for all names, too, and keeps ids as the classic store does.
     """
     image_id = ImageId(raw["Id"])
     names = sorted(name for name in raw.get("RepoTags") or [] if not name.startswith("<none>"))
     shown = sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))
     tags = tuple(name for name in names if "@" not in name)
+    if podman:
+        return _of_podman(raw, tags, shown)
     by_digest = any(name.endswith(image_id) for name in shown)
     digests = tuple(name for name in names if "@" in name) if by_digest else tuple(shown)
     parts = parts_from(raw)
@@ -136,6 +139,19 @@ def image_from(raw: Mapping[str, Any]) -> Image:
         size=int(raw.get("Size", 0)),
         implied=_implied(image_id, tags, digests) if by_digest and not _was_loaded(raw) else (),
         parts=parts,
+    )
+
+
+def _of_podman(raw: Mapping[str, Any], tags: tuple[str, ...], shown: Collection[str]) -> Image:
+    tagged = {tag.rpartition(":")[0] for tag in tags}
+    shown = [name for name in shown if not is_owner_tag(name)]
+    return Image(
+        image_id=ImageId(raw["Id"]),
+        tags=tags,
+        digests=tuple(name for name in shown if name.partition("@")[0] not in tagged),
+        created=int(raw.get("Created", 0)),
+        size=int(raw.get("Size", 0)),
+        implied=tuple(name for name in shown if name.partition("@")[0] in tagged),
     )
 
 

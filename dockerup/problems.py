@@ -61,6 +61,16 @@ class DockerupError(Exception):
     exit_code = 1
 
 
+class NoPackageError(DockerupError):
+    """A package that dockerup needs is not there, or too old for this Python."""
+
+    def __init__(self, error: ImportError) -> None:
+        super().__init__(
+            f"a Python package that dockerup needs cannot be loaded: {error}. "
+            "Install the distribution's python3-docker, or: pip install 'docker>=7.1'"
+        )
+
+
 class InvalidInputError(DockerupError):
     """Something that a person wrote cannot be used; `problems` says all that is wrong with it."""
 

@@ -14,7 +14,7 @@ from tests.testbed.namespace import RUN
 
 ROOT = Path(__file__).resolve().parents[2]
 # The command as it is in any tree, installed or not.
-INTERPRETED = (sys.executable, "-m", "dockerup")
+INTERPRETED = (os.environ.get("DOCKERUP_TESTBED_PYTHON") or sys.executable, "-m", "dockerup")
 
 
 class Dockerup:

@@ -34,6 +34,7 @@ class Engine:
         self.kind = kind or chosen()
         self.socket_path = directory / "docker.sock"
         self.url = f"unix://{self.socket_path}"
+        self.registries: tuple[str, ...] = ()  # without TLS; docker needs no word for loopback
         self.options: tuple[str, ...] = ()  # more of dockerd's, from the next start on
         self.data_root = directory / "data"
         self._directory = directory
@@ -62,6 +63,7 @@ class Engine:
         for stale in (self._directory / "exec/containerd/containerd.pid", self._directory / "pid"):
             stale.unlink(missing_ok=True)
         more = {**self.kind.environment, "PYTHONPATH": str(ROOT)}  # of what enters the other root
+        more["CONTAINERS_REGISTRIES_CONF"] = str(self._podmans_registries())
         self._program = Program(self._command(), self._log, more)
         self._program.wait_until_ready(self._answers)
 
@@ -150,6 +152,14 @@ class Engine:
     def _own_config(self) -> Path:
         config = self._directory / "daemon.json"
         config.write_text(json.dumps(self.kind.configuration))
+        return config
+
+    def _podmans_registries(self) -> Path:
+        """Write what containers-registries.conf(5) is about."""
+        config = self._directory / "registries.conf"
+        config.write_text(
+            "".join(f'[[registry]]\nlocation = "{name}"\ninsecure = true\n' for name in self.registries)
+        )
         return config
 
     def _answers(self) -> bool:

@@ -20,6 +20,7 @@ class Host:
         self.directory = directory
         self.engine = Engine(directory / "engine")
         self.registry = Registry(directory / "registry")
+        self.engine.registries = (self.registry.host,)
 
 
 @contextlib.contextmanager

@@ -16,6 +16,7 @@ from tests.testbed import namespace
 
 # /etc/docker and /tmp: tests put certificates and volumes there.
 SHARED = ("/dev", "/proc", "/sys/fs/cgroup", "/run", "/tmp", "/etc/docker")
+HYBRID = ("/sys/fs/cgroup/unified",)  # podman's crun refuses a machine with both versions of control groups
 OWN = ("/var/tmp", "/var/lib/containers", "/var/lib/docker")
 
 
@@ -29,7 +30,7 @@ def enter(root: Path) -> None:
     namespace.mount_sysfs(f"{place}/sys")  # which shows the bridges of this network namespace
     for shared in SHARED:
         namespace.bind(shared, place + shared)
-    for own in OWN:
+    for own in OWN + (HYBRID if root.name.endswith("podman") else ()):
         if Path(place + own).is_dir():
             namespace.mount_memory(place + own)
     namespace.change_root(place)

@@ -67,6 +67,8 @@ class Kind:
     @property
     def environment(self) -> dict[str, str]:
         """What the engine finds in its environment besides."""
+        if self.program == "podman":
+            return {"NETAVARK_FW": "iptables"}  # as the other engines
         return {"DOCKER_MIN_API_VERSION": self.least_api} if self.least_api else {}
 
     @property

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 
 MARK = "DOCKERUP_TESTBED_NAMESPACE"
+WITHOUT = "What needs neither: make lint, and .venv/bin/python -m pytest tests/unit tests/plan"
 RUN = Path("/run")
 # The user-data of the machine that the tests run on is none of their business, nor is that of other tests.
 USER_DATA = Path("/var/lib/cloud")
@@ -87,7 +88,9 @@ def run(command: Sequence[str]) -> int:
     Raises NoNamespaceError when this machine or user cannot have one.
     """
     if os.geteuid() != 0:
-        raise NoNamespaceError("a private network namespace and engine need root. Run it with sudo.")
+        raise NoNamespaceError(
+            f"a private network namespace and engine need root. Run it with sudo. {WITHOUT}"
+        )
     require_programs(os.environ)
     _unshare(_CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWPID)
     mark = _network_namespace()
@@ -147,7 +150,8 @@ def _unshare(flags: int) -> None:
         reason = os.strerror(ctypes.get_errno())
         raise NoNamespaceError(
             f"this machine gives no private namespaces ({reason}). "
-            "Run it as root on a machine of its own, or in a container started with --privileged."
+            "Run it as root on a machine of its own, or in a container started with --privileged. "
+            f"{WITHOUT}"
         )
 
 

@@ -1,0 +1,140 @@
+"""Run every cell and write docs/compatibility.md: `python -m tests.matrix`, as root."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.matrix.cells import CELLS, Cell, Packages
+from tests.testbed.kinds import CACHE, CHOICE
+from tests.testbed.waiting import TestbedError
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGE = ROOT / "docs" / "compatibility.md"
+AT_ONCE = 2
+SECONDS = 600  # for a cell
+
+HEAD = """# Compatibility
+
+Written by `make test-matrix`, which plays the core story (`tests/core`) on each engine and with each version
+of the packages that dockerup uses. Images are in Docker's classic store or containerd's, the default of 29.
+
+| engine | store | least API | Python | docker SDK | requests | urllib3 | core story |
+| --- | --- | --- | --- | --- | --- | --- | --- |
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """A cell and what came of it. `versions` are of its packages; `failed` are names of tests."""
+
+    cell: Cell
+    engine: str
+    versions: dict[str, str]
+    passed: int
+    failed: tuple[str, ...]
+
+    def __str__(self) -> str:
+        kind, says = self.cell.kind, f"{self.passed} passed"
+        if self.failed:
+            says = f"**failed**: {', '.join(self.failed)}"
+        elif self.cell.why:
+            says += f"; {self.cell.why}"
+        store = "containerd" if kind.containerd else "podman's" if kind.program == "podman" else "classic"
+        parts = (self.engine, store, kind.least_api or "-", self.versions["python"])
+        names = ("docker", "requests", "urllib3")
+        return f"| {' | '.join([*parts, *(self.versions[name] for name in names), says])} |"
+
+
+def python_of(packages: Packages) -> Path:
+    """Return a Python that has the packages, in a virtual environment in the cache; it is made if missing."""
+    cache = Path(os.environ.get(CACHE) or Path.home() / ".cache/dockerup-testbed")
+    named = "-".join([packages.python, packages.docker, packages.requests, packages.urllib3])
+    place = (
+        cache / "pythons" / (re.sub("-+", "-", named).rstrip("-") + ("" if packages.docker else "-newest"))
+    )
+    python = place / "bin/python"
+    if not (place / "ready").exists():
+        subprocess.run([_interpreter(packages.python), "-m", "venv", "--clear", str(place)], check=True)
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *packages.requirements], check=True)
+        (place / "ready").touch()
+    return python
+
+
+def _interpreter(version: str) -> str:
+    found = sorted((Path.home() / ".pyenv/versions").glob(f"{version}.*/bin/python"))
+    if found:
+        return str(found[-1])
+    if subprocess.run(["which", f"python{version}"], capture_output=True, check=False).returncode == 0:
+        return f"python{version}"
+    raise TestbedError(f"there is no Python {version}: install it with pyenv or from the system's packages")
+
+
+def versions_of(python: Path) -> dict[str, str]:
+    """Return the versions of a Python and of its packages."""
+    listing = subprocess.run([python, "-m", "pip", "list", "--format=json"], capture_output=True, check=True)
+    version = subprocess.run([python, "--version"], capture_output=True, check=True, text=True).stdout
+    packages = {one["name"].lower(): one["version"] for one in json.loads(listing.stdout)}
+    return {**packages, "python": version.split()[1]}
+
+
+def engine_of(cell: Cell) -> str:
+    """Return the name and the version of a cell's engine."""
+    program = cell.kind.program
+    root = cell.kind.root(os.environ)
+    command = [*(["chroot", str(root)] if root else []), program, "--version"]
+    told = subprocess.run(command, capture_output=True, check=True, text=True).stdout
+    found = re.search(r"version v?(\d+(?:\.\d+)+)", told)
+    return f"{'podman' if program == 'podman' else 'Docker'} {found[1] if found else told.strip()}"
+
+
+def play(cell: Cell) -> Row:
+    """Play the core story on a cell."""
+    python = python_of(cell.packages)
+    command = [sys.executable, "-m", "tests.testbed.namespace", sys.executable, "-m", "pytest"]
+    command += ["-p", "no:cacheprovider", "-q", "tests/core"]
+    command += ["-k", f"not {cell.left_out}"] if cell.left_out else []
+    more = {CHOICE: cell.engine, "DOCKERUP_TESTBED_PYTHON": str(python), "PYTHONDONTWRITEBYTECODE": "1"}
+    ran = subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **more},
+        capture_output=True,
+        text=True,
+        timeout=SECONDS,
+        check=False,
+    )
+    failed = re.findall(r"^(?:FAILED|ERROR) \S+::(\w+)", ran.stdout, re.MULTILINE)
+    if ran.returncode and not failed:
+        failed = ["it did not begin"]
+    passed = re.search(r"(\d+) passed", ran.stdout)
+    row = Row(cell, engine_of(cell), versions_of(python), int(passed[1]) if passed else 0, tuple(failed))
+    print(row, flush=True)
+    if failed:
+        sys.stderr.write(ran.stdout[-6000:] + ran.stderr[-2000:])
+    return row
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Play all cells, or those whose engine begins as an argument says; 1 when one of them is red."""
+    cells = [one for one in CELLS if not arguments or one.engine in arguments]
+    for packages in dict.fromkeys(one.packages for one in cells):
+        python_of(packages)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        rows = list(pool.map(play, cells))
+    if not arguments:
+        PAGE.parent.mkdir(exist_ok=True)
+        PAGE.write_text(HEAD + "".join(f"{row}\n" for row in rows))
+    return int(any(row.failed for row in rows))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
