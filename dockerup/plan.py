@@ -23,11 +23,12 @@ from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.labels import AFTER, BOUND, read_list, read_map
+from dockerup.memory import failed_name
 from dockerup.names import Stray, straightened, strays
 from dockerup.networks import removable, users_of, write_networks, write_unused_networks
 from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
-from dockerup.snapshot import Container, Snapshot
+from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steady import doubtful
 from dockerup.steps import (
     Cause,
@@ -77,9 +78,7 @@ def make_plan(
     write_way_back(decisions, host, sheet)
     for names in _groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
-    gone: dict[str, list[int]] = {}
-    for one in _leaving(host, decisions):
-        _write_removal(one, sheet, gone)
+    _write_removals(_leaving(host, decisions), host, sheet)
     write_clean_up(host, decisions, sheet)
     write_unused_networks(host, sheet)
     plan = sheet.plan((*_notes(host), *sheet.notes))
@@ -150,11 +149,35 @@ def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:
     return dependents_first(leaving)
 
 
-def _write_removal(one: Container, sheet: Sheet, gone: dict[str, list[int]]) -> None:
+def _write_removals(leaving: list[Container], host: Host, sheet: Sheet) -> None:
+    gone: dict[str, list[int]] = {}
+    removed = {
+        node.step.target.container_id: node.number
+        for node in sheet.nodes
+        if isinstance(node.step, Remove) and isinstance(node.step.target, Existing)
+    }
+    leaving_ids = {one.container_id for one in leaving}
+    for one in leaving:
+        holders = [other for other in _holders(one, host) if other not in leaving_ids]
+        if removed.keys() >= set(holders):
+            _write_removal(one, [removed[holder] for holder in holders], sheet, gone)
+
+
+def _holders(one: Container, host: Host) -> list[ContainerId]:
+    """Return the containers that cannot be started without this one, but for those that never will be."""
+    return [
+        other.container_id
+        for other in host.observed.containers
+        if one.container_id in read_map(other.labels, BOUND).values()
+        and other.name != failed_name(entry_of(other))
+    ]
+
+
+def _write_removal(one: Container, lets_go: list[int], sheet: Sheet, gone: dict[str, list[int]]) -> None:
     name, target = entry_of(one), Existing(one.container_id, one.name)
     cause = Cause(Why.ORPHAN if managed(one) else Why.UNMANAGED)
     group = f"leaving {one.container_id}"
-    after = tuple(gone.get(name, ()))
+    after = (*lets_go, *gone.get(name, ()))
     if one.running:
         after = (sheet.add(group, Stop(name, target, None, cause), after, Phase.REMOVE),)
     number = sheet.add(group, Remove(name, target, cause), after, Phase.REMOVE)
