@@ -11,7 +11,7 @@ import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from threading import Event
@@ -51,6 +51,7 @@ LOG = logging.getLogger(__name__)
 
 Prover = Callable[[ContainerId, Prove, Event], bool]
 Fetcher = Callable[[ImageRef, Event], bool]
+Pool = Callable[[int], Executor]
 
 
 class Verbs(Protocol):
@@ -118,18 +119,20 @@ def execute(
     concurrency: int,
     stop: Event,
     stage: Stage = no_stage,
+    pool: Pool = ThreadPoolExecutor,
 ) -> tuple[Result, ...]:
     """Carry a plan out on an engine, and return what became of each node, in the plan's order.
 
     Up to `concurrency` pulls and as many other steps are done at once, and any number of waits. `pull`
     fetches an image, and returns False when it was stopped. `prove` waits for a container, as `Watch.prove`
     does. `stop` set means: begin nothing new, and give pulls up (a signal, or a run that took too long).
-    `stage` is entered for as long as something is pulled, and for the whole as "start".
+    `stage` is entered for as long as something is pulled, and for the whole as "start". `pool` makes what
+    does so many things at once.
     """
     with stage("start"), ExitStack() as pulling:
         if any(isinstance(node.step, Pull) for node in plan.nodes):
             pulling.enter_context(stage("pull"))
-        return _Execution(plan, engine, pull, prove, concurrency, stop, pulling).run()
+        return _Execution(plan, engine, pull, prove, concurrency, stop, pulling).run(pool)
 
 
 class _Execution:
@@ -157,13 +160,13 @@ class _Execution:
         self._freed: dict[str, int | None] = {}
         self._results = {node.number: Result(node) for node in plan.nodes}
 
-    def run(self) -> tuple[Result, ...]:
+    def run(self, pool: Pool) -> tuple[Result, ...]:
         waits = sum(isinstance(node.step, Prove) for node in self._plan.nodes)
         # What takes long has threads of its own: no start waits for a registry that hangs.
         with (
-            ThreadPoolExecutor(self._concurrency) as acting,
-            ThreadPoolExecutor(self._concurrency) as pulling,
-            ThreadPoolExecutor(max(1, waits)) as waiting,
+            pool(self._concurrency) as acting,
+            pool(self._concurrency) as pulling,
+            pool(max(1, waits)) as waiting,
         ):
             pools = {Pull: pulling, Prove: waiting}
             for phase in Phase:
@@ -171,7 +174,7 @@ class _Execution:
                 self._take_back_tags()
         return tuple(self._results.values())
 
-    def _run_phase(self, phase: Phase, pool_for: Callable[[Step], ThreadPoolExecutor]) -> None:
+    def _run_phase(self, phase: Phase, pool_for: Callable[[Step], Executor]) -> None:
         pending = {node.number: node for node in self._plan.changes if node.phase is phase}
         running: dict[Future[Result], Node] = {}
         while True:
@@ -180,7 +183,8 @@ class _Execution:
                 running[pool_for(node.step).submit(self._attempt, node)] = node
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
+            done = wait(running, return_when=FIRST_COMPLETED).done
+            for future in sorted(done, key=lambda one: running[one].number):
                 self._settle(running.pop(future), future.result())
 
     def _ready(self, pending: Iterable[Node]) -> list[Node]:

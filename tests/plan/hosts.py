@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Callable
 
 from dockerup.clean_up import is_full
 from dockerup.desired import Desired, combine
@@ -149,7 +150,24 @@ def carry_out(
         model.pull(image)
         return True
 
-    return execute(plan, model, fetch, model.prove, concurrency, stop or threading.Event())
+    pool = ThreadPoolExecutor if concurrency > 1 else OneByOne
+    return execute(plan, model, fetch, model.prove, concurrency, stop or threading.Event(), pool=pool)
+
+
+class OneByOne(Executor):
+    """What does each thing at once, in the thread that asks for it: a run that always goes the same way."""
+
+    def __init__(self, _workers: int) -> None:
+        """Take the place of a pool of threads."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Do it, and return what holds its result or its error, like that of the model's end."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except BaseException as error:  # Killed is one, and a thread would pass it on too
+            future.set_exception(error)
+        return future
 
 
 def prefix(plan: Plan, length: int) -> Plan:
