@@ -6,7 +6,6 @@ each line, the value as it stands, quotes and all; lines that are blank or begin
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -184,4 +183,6 @@ def _as_text(content: bytes, origin: Origin) -> str:
 
 def _digest(entry: str, name: str, content: bytes) -> str:
     """Return what tells one content from another; the same secret of another entry has another one."""
-    return hashlib.sha256(f"dockerup secret\0{entry}\0{name}\0".encode() + content).hexdigest()[:32]
+    from hashlib import sha256  # most lists have no secrets
+
+    return sha256(f"dockerup secret\0{entry}\0{name}\0".encode() + content).hexdigest()[:32]

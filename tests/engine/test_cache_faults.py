@@ -293,7 +293,7 @@ def test_exit_code_is_that_of_the_work_also_when_nothing_can_be_kept(
     story: Story, fault: Callable[[Path], contextlib.AbstractContextManager[None]]
 ) -> None:
     cache = a_past(story)
-    story.define("bad", story.load("app:1"), network="absent")
+    story.define("bad", story.load("app:1"), links={"absent": "alias"})
     with fault(cache):
         for _ in range(2):  # what was said cannot be remembered, so that each run says it
             ran = story.run(code=1)

@@ -216,7 +216,7 @@ def test_events_are_asked_for_only_when_an_image_may_go_and_no_cache_or_volume_i
     story.dockerup.configure(prune="all")
     story.define("app", story.push("app").reference)
     story.run()
-    calls(story, proxy)  # learns the version of the API
+    story.calls_once_steady(proxy)
     lists = ["GET /containers/json", "GET /images/json"]
     assert calls(story, proxy) == lists
     story.load("theirs:1")
@@ -352,7 +352,7 @@ def test_engine_is_asked_for_its_disk_only_with_the_setting_and_once_an_hour(
 ) -> None:
     story.define("app", story.load("made-here:1"))  # of which no registry is asked, nor the way to one
     story.run()
-    calls(story, proxy)  # learns the version of the API
+    story.calls_once_steady(proxy)
     lists = ["GET /containers/json", "GET /images/json"]
     story.dockerup.configure(prune_when_full=99, prune="none")
     assert calls(story, proxy) == lists

@@ -212,10 +212,10 @@ def test_engine_that_is_away_is_said_once_and_not_each_minute(story: Story) -> N
 
 def test_what_is_wrong_is_said_when_it_changes_and_not_each_minute(story: Story) -> None:
     image = story.load("app:1")
-    story.define("app", image, network="absent")
+    story.define("app", image, links={"absent": "alias"})
 
     first, second = story.run(code=1), story.run(code=1)
-    story.define("app", image, network="another")
+    story.define("app", image, links={"another": "alias"})
     third = story.run(code=1)
 
     assert "absent" in first.stderr
@@ -224,7 +224,7 @@ def test_what_is_wrong_is_said_when_it_changes_and_not_each_minute(story: Story)
 
 
 def test_person_who_asks_for_another_try_is_told_what_came_of_it(story: Story) -> None:
-    story.define("app", story.load("app:1"), network="absent")
+    story.define("app", story.load("app:1"), links={"absent": "alias"})
     first = story.run(code=1)
     assert story.run(code=1).stderr == ""
 
