@@ -67,7 +67,7 @@ def test_image_that_fails_leaves_every_container_that_served(case: Case) -> None
     assert_nothing_was_lost(case, before)
 
 
-@fewer
+@settings(fewer, max_examples=fewer.max_examples // 2)  # each is a run for each of its calls
 @given(spoiled())
 def test_run_killed_while_an_image_fails_loses_nothing(case: Case) -> None:
     before = served(case)
