@@ -105,17 +105,24 @@ def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None
 
 
 def _may_start(one: Container, host: Host) -> bool:
-    """Tell whether what a container holds on to runs, or is listed and so will.
-
-    The engine looks for those that it has volumes from when it is created, and never again. On networks of
-    its own it looks for those that it is linked to whenever somebody asks for their names.
-    """
+    """Tell whether what a container needs to start runs, or is listed and so will."""
     if {*one.networks} - BUILT_IN:
         return networks_are_there(one, host)
     by_id = {other.container_id: other for other in host.observed.containers}
-    bound = labels.read_map(one.labels, labels.BOUND)
-    held = (by_id.get(ContainerId(bound[name])) for name in bound.keys() - sharers(one))
+    held = (by_id.get(container_id) for container_id in needs_running(one))
     return all(other is not None and (other.running or entry_of(other) in host.listed) for other in held)
+
+
+def needs_running(one: Container) -> frozenset[ContainerId]:
+    """Return the containers without which the engine does not start this one.
+
+    It looks for those that it has volumes from when it is created, and never again. On networks of its own it
+    looks for those that it is linked to whenever somebody asks for their names.
+    """
+    if {*one.networks} - BUILT_IN:
+        return frozenset()
+    bound = labels.read_map(one.labels, labels.BOUND)
+    return frozenset(ContainerId(bound[name]) for name in bound.keys() - sharers(one))
 
 
 def _forgotten(decision: Decision, host: Host) -> Container | None:

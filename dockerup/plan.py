@@ -17,7 +17,7 @@ from graphlib import CycleError, TopologicalSorter
 
 from dockerup.chain import AWAITED, write_group
 from dockerup.clean_up import write_clean_up
-from dockerup.decide import decide_all
+from dockerup.decide import decide_all, needs_running
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
@@ -164,11 +164,12 @@ def _write_removals(leaving: list[Container], host: Host, sheet: Sheet) -> None:
 
 
 def _holders(one: Container, host: Host) -> list[ContainerId]:
-    """Return the containers that cannot be started without this one, but for those that never will be."""
+    """Return the containers that could not be started any more without this one, which runs."""
     return [
         other.container_id
         for other in host.observed.containers
-        if one.container_id in read_map(other.labels, BOUND).values()
+        if one.state == "running"
+        and one.container_id in needs_running(other)
         and other.name != failed_name(entry_of(other))
     ]
 
