@@ -1,1 +1,1 @@
-"""Measurements. `make bench` runs them."""
+"""Measurements, beside what people would run instead. `make bench` runs them; no test asserts a time."""

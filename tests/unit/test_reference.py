@@ -23,7 +23,8 @@ from tests import reference
 
 ROOT = reference.README.parent
 README = reference.README.read_text(encoding="utf-8")
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
 
 
 def fenced(language: str, text: str = README) -> list[str]:
@@ -147,9 +148,17 @@ def test_logins_in_readme_are_accepted() -> None:
 def test_files_that_documents_name_are_there(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
     named = set(re.findall(r"`((?:dockerup|tests)/[\w/.-]*)`", text))
-    named |= set(re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text))
-    assert named
+    links = {(ROOT / document).parent / link for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text)}
+    assert named | {str(link) for link in links}
     assert sorted(name for name in named if not (ROOT / name).exists()) == []
+    assert sorted(str(link) for link in links if not link.exists()) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_readme_leads_to_each_page_and_its_make_targets_are_there(page: str) -> None:
+    assert f"]({page})" in README
+    targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"\bmake ([a-z-]+)\b", (ROOT / page).read_text(encoding="utf-8"))) <= targets
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
