@@ -28,7 +28,7 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-core part-pure
+PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-core part-pure
 .PHONY: private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
@@ -47,7 +47,8 @@ part-boot: TESTS := tests/boot
 part-faults: TESTS := $(FAULTS)
 part-examples: TESTS := tests/examples
 part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-d]*.py))
-part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[e-z]*.py))
+part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[e-q]*.py))
+part-engine-3: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[r-z]*.py))
 # Docker 29 as a client meets it: containerd's image store, and no API under 1.44.
 part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)

@@ -332,7 +332,9 @@ def test_container_that_goes_on_after_a_kill_for_memory_is_not_proven(hands: Han
 
 def test_older_kill_for_memory_does_not_count_after_a_new_start(hands: Hands) -> None:
     web = hands.run(f"[ -e /ran ] && {FOREVER}; touch /ran; exec {EATS_MEMORY}", "no", **LITTLE_MEMORY)
-    wait_until(lambda: hands.state(web)["OOMKilled"] and not hands.state(web)["Running"], "it was killed")
+    wait_until(
+        lambda: hands.state(web)["OOMKilled"] and not hands.state(web)["Running"], "it was killed", seconds=60
+    )
     hands.client.start(web)
     assert hands.prove(web, stretch=1)
 
