@@ -17,7 +17,7 @@ from typing import Any
 import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
-from docker.utils import kwargs_from_env, version_gte
+from docker.utils import kwargs_from_env
 
 from dockerup import labels as label_names
 from dockerup import neighbour
@@ -48,8 +48,8 @@ STOP_SECONDS = 10  # the engine's own, for a container that names none
 ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
 # The first API versions that tell which manifests an index names and which of them are here (containerd's
 # image store; Engine 27.2 and 28.0). Before them, an index with anything new in it is another image.
-LISTED_MANIFESTS = "1.47"
-INSPECTED_MANIFESTS = "1.48"
+LISTED_MANIFESTS = (1, 47)
+INSPECTED_MANIFESTS = (1, 48)
 LOGS_TIMEOUT = 10  # seconds without a byte of them
 EVENTS_TIMEOUT = 10  # seconds, for those of the past
 
@@ -173,7 +173,7 @@ class Engine:
         return Snapshot(containers, images, found, own_id)
 
     def _images(self) -> tuple[Image, ...]:
-        query = {"manifests": 1} if self._speaks(LISTED_MANIFESTS) else {}
+        query = {"manifests": 1} if self.api >= LISTED_MANIFESTS else {}
         response = self._api.get(self._url("/images/json"), params=query)
         raise_for(response, "list images")
         podman = response.headers.get("Server", "").startswith("Libpod")
@@ -297,14 +297,11 @@ class Engine:
 
     def _parts(self, name: str) -> frozenset[str]:
         """Return the manifests for a platform each that are here of an image, () where it is not told."""
-        if not self._speaks(INSPECTED_MANIFESTS):
+        if self.api < INSPECTED_MANIFESTS:
             return frozenset()
         with told("inspect image", name):
             response = self._api.get(self._url(f"/images/{name}/json"), params={"manifests": 1})
             return parts_from(response.json()) if response.ok else frozenset()
-
-    def _speaks(self, version: str) -> bool:
-        return bool(version_gte(self.api_version, version))
 
     def tag(self, source: str, tag: str) -> None:
         """Let a tag mean an image."""

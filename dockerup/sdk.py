@@ -1,6 +1,6 @@
 """The Docker SDK as it is on users' hosts: what it raises, and what its versions lack.
 
-From 5.0 (Debian 12, Ubuntu 22.04) to the newest; docs/compatibility.md tells with what.
+From 5.0 (Debian 12, Ubuntu 22.04) to the newest; README.md names the engines.
 """
 
 from __future__ import annotations
@@ -56,6 +56,7 @@ def _teach_new_requests() -> None:
 
 
 def raise_for(response: requests.Response, what: str) -> None:
+    """Raise EngineError for an answer of the engine that is a refusal; `what` is what was asked."""
     if response.status_code >= 400:
         raise EngineError(what, response.status_code, _message(response.text))
 
