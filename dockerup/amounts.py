@@ -100,7 +100,11 @@ def share(least: str, most: int) -> Kind:
     def read(value: Any, origin: Origin) -> str:
         if isinstance(value, bool) or not isinstance(value, (int, float, str)):
             kinds.expected(value, origin, says)
-        text = digits.read(value, origin) if isinstance(value, str) else format(Decimal(str(value)), "f")
+        if isinstance(value, str):
+            text = digits.read(value, origin)
+        else:
+            # An integer goes as it is: one of thousands of digits has no text.
+            text = format(Decimal(value if isinstance(value, int) else str(value)), "f")
         number = Decimal(text) if re.fullmatch(_DECIMAL, text) else Decimal(-1)
         if not Decimal(least) <= number <= most:
             refuse(

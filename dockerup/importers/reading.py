@@ -26,7 +26,7 @@ def text(value: Any) -> str:
     """Return a text; numbers and truth values are as they were typed."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, (str, int)):
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) < 1 << 63):
         return str(value)
     raise OddError("this is not a text")
 

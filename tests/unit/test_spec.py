@@ -79,6 +79,15 @@ def test_whatever_one_key_holds_the_others_are_read(key: str, value: object) -> 
         assert "c.yaml: [0].memory" in [str(problem.where) for problem in result.problems]
 
 
+@pytest.mark.parametrize("key", CONTAINER_KEYS)
+def test_number_past_all_bounds_in_any_key_is_a_problem_of_that_entry(key: str) -> None:
+    huge: list[object] = [10**5000, -(10**5000), 1e308, -1e308, float("inf"), float("nan")]
+    for value in [*huge, *([value] for value in huge), *({"name": value} for value in huge)]:
+        result = parsed({"image": "nginx", key: value}, {"image": "redis"})
+        assert [spec.name for spec in result.specs] == ["redis"]
+        assert all(map(str, result.problems))
+
+
 @pytest.mark.parametrize("key", [3, None, True, 1.5, pytest.param(10**5000, id="huge")])
 def test_a_key_that_is_no_text_is_an_unknown_one(key: object) -> None:
     (message,) = told({"image": "nginx", key: 1})
