@@ -48,6 +48,7 @@ resize_rootfs: false
 ssh_deletekeys: false
 ssh_genkeytypes: [ed25519]
 """
+_END, _READS = "-- end of the file --", 5
 _LOG_LINE = re.compile(r"^\S+ \S+ - (?P<where>\S+)\[(?P<level>[A-Z]+)\]: (?P<text>.*)$")
 
 
@@ -308,8 +309,17 @@ class Machine:
         return done.stdout
 
     def read(self, path: str) -> str:
-        """Return a text file. Raises TestbedError when there is none."""
-        return self.must("cat", path)
+        """Return a text file. Raises TestbedError when there is none.
+
+        A busy engine was seen to lose the output of a command that ends at once: a line after the text tells.
+        """
+        for _ in range(_READS):
+            text, whole, _ = self.must("sh", "-c", 'cat -- "$1" && echo "$2"', "sh", path, _END).rpartition(
+                _END
+            )
+            if whole:
+                return text
+        raise TestbedError(f"the engine gave {path} in part, {_READS} times")
 
     def exists(self, path: str) -> bool:
         """Tell whether there is such a path."""
