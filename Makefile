@@ -29,12 +29,16 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-core part-pure
-.PHONY: private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
+.PHONY: compiled private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
+# By who owns the tree, since the private host writes nothing in it: else each of some thousand runs compiles all.
+compiled: $(READY)
+	@$(BIN)/python -m compileall -q cc_dockerup dockerup tests
+
 # Says at once what is missing, before anything long is done.
-private-host: $(READY)
+private-host: compiled
 	@$(PRIVATE) true
 
 demo: $(READY) $(HOST_READY) private-host
@@ -61,7 +65,7 @@ $(PARTS):
 	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
 
 # The schedules in two halves, each on an engine of its own.
-test-crash: $(READY) $(HOST_READY)
+test-crash: $(HOST_READY) private-host
 	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2 crash-writes
 
 crash-calls:
@@ -74,14 +78,14 @@ SCHEDULES := tests/engine/test_schedules.py
 crash-schedules-1 crash-schedules-2:
 	$(PRIVATE) env SCHEDULES=100 $(PYTEST) -q -m schedules_all --durations=10 $(SCHEDULES)
 
-schedules: $(READY) $(HOST_READY)
+schedules: $(HOST_READY) private-host
 	$(PRIVATE) env SEEDS=$(SEEDS) SHRINK=$(SHRINK) $(PYTEST) -q -m schedules_all $(SCHEDULES)
 
-soak: $(READY) $(HOST_READY)
+soak: $(HOST_READY) private-host
 	$(PRIVATE) env SOAK=$(SOAK) SHRINK=$(SHRINK) $(PYTEST) -q -s -m soak $(SCHEDULES)
 
 MATRIX_ROOTS := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman forky-podman)
-test-matrix: $(READY) $(HOST_READY) $(MATRIX_ROOTS)
+test-matrix: $(HOST_READY) private-host $(MATRIX_ROOTS)
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
@@ -96,7 +100,7 @@ lint: $(READY)
 
 # Beside what people would run instead, which the script gets where it is missing; PARTS_OF_BENCH="quiet update"
 # measures only these.
-bench: $(READY) $(HOST_READY)
+bench: $(HOST_READY) private-host
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/benchmarks/peers.sh
 	@$(PRIVATE) $(BIN)/python -m tests.benchmarks --json bench.json $(PARTS_OF_BENCH)
 
