@@ -156,17 +156,20 @@ def _set_restart(decision: Decision, one: Container, restart: str, chain: Chain)
 def _prepare(decision: Decision, chain: Chain) -> None:
     """Fetch the image and create the new container, while the old one still serves."""
     ready = write_fetch(decision, chain)
-    spec = decision.spec
+    spec, image = decision.spec, decision.image
     if decision.keeper is not None:
         _connect(decision, not_joined(decision.keeper, spec), chain)
         return
-    only_image = decision.cause.why is Why.IMAGE and decision.image.fetch is not None
+    # Which image an index has for a platform that was asked for is known by its digest.
+    only_image = decision.cause.why is Why.IMAGE and image.fetch is not None and not spec.image.platform
+    exact = spec.image.platform and image.digest
     newest = max(decision.olds, key=lambda one: one.created, default=None)
     bound = [chain.sheet.created[other] for other in spec.bound_to if other in chain.sheet.created]
     chain.sheet.created[spec.name] = chain.add(
         Create(
             entry=spec.name,
             spec=spec,
+            image=(spec.image.with_digest(image.digest) if exact else spec.image).familiar,
             name=_new(spec.name) if _taken(decision) else spec.name,
             labels=_labels(decision, chain),
             volumes=inherited(decision, _standing(decision), chain.host),

@@ -171,10 +171,11 @@ def _gone_tags(images: Sequence[Image], decisions: Mapping[str, Decision], keep:
     owned = (tag for image in images for tag in image.tags if is_owner_tag(tag))
     gone = {tag for tag in owned if tag.rpartition(":")[0] not in listed}
     for name, decision in decisions.items():
+        ref = decision.spec.image
         if decision.image.digest:
-            gone |= set(superseded(name, owner_tag(name, decision.image.digest), images, keep))
+            gone |= set(superseded(name, owner_tag(name, ref, decision.image.digest), images, keep))
         if decision.image.later is not None:
-            gone.discard(owner_tag(name, decision.image.later.digest))
+            gone.discard(owner_tag(name, ref, decision.image.later.digest))
     return gone
 
 

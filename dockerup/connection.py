@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import glob
 import hashlib
 import os
 import re
 import time
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from threading import Event, Lock
 from typing import Any, Callable
@@ -21,6 +22,7 @@ from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
 from dockerup.networks import any_to_care_for
+from dockerup.platforms import cannot_run
 from dockerup.pull import pull
 from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
@@ -145,6 +147,16 @@ class Connection:
             known = self.engine.info()
             self.cache.keep_engine_info(self.engine.url, known, now)
         return known
+
+    def cannot_run(self, desired: Desired) -> dict[str, str]:
+        """Return why the host cannot run a platform that an entry asks for, by platform."""
+        asked = {spec.image.platform for spec in desired.specs if spec.image.platform}
+        if not asked:
+            return {}
+        machine = str(self.info(time.time()).get("Architecture") or "")
+        handlers = _emulations() if self.engine.url.startswith("unix://") and not _own_id() else None
+        found = {platform: cannot_run(platform, machine, handlers) for platform in sorted(asked)}
+        return {platform: why for platform, why in found.items() if why}
 
     def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
         """Return what waits for containers of the listed entries; their env values show in no message."""
@@ -272,6 +284,15 @@ def _host_id() -> str:
 def _is_denial(error: EngineError) -> bool:
     """Tell whether a registry refused a pull. The engine passes its words on, with a status of any kind."""
     return re.search(r"unauthorized|denied|forbidden|no basic auth", error.text, re.IGNORECASE) is not None
+
+
+def _emulations() -> list[str]:
+    """Return the files of this kernel's binfmt_misc: what programs of other machines are run by."""
+    found = []
+    for path in glob.glob("/proc/sys/fs/binfmt_misc/*"):
+        with suppress(OSError), open(path, encoding="ascii", errors="replace") as file:
+            found.append(file.read(4096))
+    return found
 
 
 def _own_id() -> str:

@@ -233,6 +233,8 @@ def _too_early(
         return Cause(Why.HELD_BACK, "the registries are asked first")
     if image.local is None and isinstance(answer, Unknown) and answer.wait:
         return Cause(Why.HELD_BACK, f"its image is not here, and {answer.reason}")
+    if image.local is None and image.fetch is None:
+        return Cause(Why.HELD_BACK, f"its image is not here{image.doubt and f', and {image.doubt}'}")
     return None if family else _tried(spec, host)
 
 
@@ -325,6 +327,8 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
         source = one.labels.get(labels.SOURCE, spec.source)
         if source != spec.source and source in host.desired.broken:
             return Cause(Why.SOURCE_BROKEN, f"{source} defined what runs, {spec.source} lists another")
+    if spec.image.platform in host.policy.cannot_run:
+        return Cause(Why.HELD_BACK, host.policy.cannot_run[spec.image.platform])
     for key, version in needed_versions(spec.definition):
         if host.policy.api < _number(version):
             docker = RELEASES.get(version)

@@ -45,7 +45,7 @@ from dockerup.steps import Create
 
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
-ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir")
+ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir", "Architecture")
 # The first API versions that tell which manifests an index names and which of them are here (containerd's
 # image store; Engine 27.2 and 28.0). Before them, an index with anything new in it is another image.
 LISTED_MANIFESTS = (1, 47)
@@ -269,7 +269,7 @@ class Engine:
         The image is here when the stream has ended and told no "error". `timeout` is in seconds without a
         word. Closing the stream makes the engine give the pull up.
         """
-        parameters = {"fromImage": image.familiar_name, "tag": image.digest or image.tag}
+        parameters = {"fromImage": image.familiar_name, "tag": image.digest or image.tag, **_platform(image)}
         headers = {}
         if login is not None:
             credentials = json.dumps(login.for_engine()).encode()
@@ -312,8 +312,15 @@ class Engine:
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, and return its id. `ids` are those of the containers that it is bound to."""
         body = create_body(step.spec, labels, step.volumes, ids, self.api, self.secrets)
+        query = {"name": step.name, **_platform(step.spec.image)}
         with told("create", step.name):
-            return ContainerId(self._api.create_container_from_config(body, step.name)["Id"])
+            # Not all versions of the SDK know of platforms.
+            url = self._url("/containers/create")
+            response = self._api.post(
+                url, params=query, json={**body, "Image": step.image}, timeout=CALL_TIMEOUT
+            )
+            raise_for(response, f"create {step.name}")
+            return ContainerId(response.json()["Id"])
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
@@ -397,6 +404,10 @@ class Engine:
             history = []  # what cannot be measured can go all the same
         with told("remove image", name):
             return freed_by(self._api.remove_image(name, force=False, noprune=False), history)
+
+
+def _platform(image: ImageRef) -> dict[str, str]:
+    return {"platform": image.platform} if image.platform else {}
 
 
 def own_container_id(mountinfo: str) -> str:

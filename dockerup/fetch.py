@@ -23,7 +23,7 @@ def write_fetch(decision: Decision, chain: Chain) -> list[int]:
         ready.append(chain.sheet.once(f"pull {image.fetch}", f"image {image.fetch}", pull, ()))
     if image.digest:
         ready += _own(decision, image, chain, ready)
-    if decision.keeper is None and not spec.image.pinned and image.digest:
+    if decision.keeper is None and not spec.image.untagged and image.digest:
         ready += _move_tag(decision, chain, ready)
     return ready
 
@@ -38,7 +38,7 @@ def _fetch_later(decision: Decision, later: WantedImage, chain: Chain) -> None:
 
 def _own(decision: Decision, image: WantedImage, chain: Chain, ready: list[int]) -> list[int]:
     spec = decision.spec
-    tag = owner_tag(spec.name, image.digest)
+    tag = owner_tag(spec.name, spec.image, image.digest)
     if tag in chain.host.local.by_tag:
         return []
     if not ready and (image.local is None or not needs_owner_tag(image.local, tag)):

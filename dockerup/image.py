@@ -44,13 +44,15 @@ class InvalidReferenceError(ValueError):
 class ImageRef:
     """One image by its full name; `parse_reference` makes it. At least one of tag and digest is there.
 
-    `str()` is the full form ("docker.io/library/nginx:1.27"), which parses to the same reference.
+    `str()` is the full form ("docker.io/library/nginx:1.27"), which parses to the same reference. `platform`
+    is "linux/arm64" where another than the host's own may be meant.
     """
 
     domain: str
     path: str
     tag: str | None = None
     digest: str | None = None
+    platform: str = ""
 
     def __str__(self) -> str:
         return f"{self.domain}/{self.path}{self._suffix}"
@@ -72,6 +74,11 @@ class ImageRef:
     def pinned(self) -> bool:
         """Whether a digest says which image it is, so that a registry has nothing newer to tell."""
         return self.digest is not None
+
+    @property
+    def untagged(self) -> bool:
+        """Whether no local tag is to mean it: a tag can mean the image for one platform only."""
+        return self.pinned or bool(self.platform)
 
     def with_digest(self, digest: str) -> ImageRef:
         """Return the reference to this repository's image of that digest, without a tag.

@@ -70,14 +70,22 @@ def questions(specs: Iterable[ContainerSpec], local: LocalImages, *, pull: bool)
     """Return the references whose digest a registry has to be asked for.
 
     An image that is here and carries no digest of its repository was made on this host: no registry knows it.
+    For a platform of its own, an index has to be looked into at least once.
     """
-    refs = {spec.image for spec in specs if spec.follows_registry and pull}
+    refs = {spec.image for spec in specs if (spec.follows_registry and pull) or _unsolved(spec, local)}
     return frozenset(ref for ref in refs if not _made_here(ref, local))
+
+
+def _unsolved(spec: ContainerSpec, local: LocalImages) -> bool:
+    ref = spec.image
+    return bool(ref.platform) and (ref.pinned or not of_platform(ref, local, spec.name))
 
 
 def absent(refs: Iterable[ImageRef], local: LocalImages) -> frozenset[ImageRef]:
     """Return the references of which there is no image here at all."""
-    return frozenset(ref for ref in refs if ref.familiar not in local.by_tag)
+    return frozenset(
+        ref for ref in refs if not (of_platform(ref, local) if ref.platform else ref.familiar in local.by_tag)
+    )
 
 
 def _carried(image: Image, known: Collection[str]) -> tuple[str, ...]:
@@ -114,7 +122,10 @@ def wanted_image(spec: ContainerSpec, local: LocalImages, answers: Mapping[Image
     """Return the image that an entry has to run."""
     ref = spec.image
     answer = answers.get(ref)
-    digest = ref.digest or (answer.digest if isinstance(answer, Known) else "")
+    told = answer.digest if isinstance(answer, Known) else ""
+    if ref.platform and not told and not _made_here(ref, local):
+        return _unsure(spec, local, answer.reason if isinstance(answer, Unknown) else "")
+    digest = told or ref.digest
     if digest:
         exact = ref.with_digest(digest)
         found = local.by_digest.get(exact.familiar)
@@ -126,14 +137,40 @@ def wanted_image(spec: ContainerSpec, local: LocalImages, answers: Mapping[Image
     return WantedImage(tagged, None, local.digest_of(tagged.image_id, ref), certain=True, doubt=doubt)
 
 
+def _unsure(spec: ContainerSpec, local: LocalImages, doubt: str) -> WantedImage:
+    """Return the image for a platform of which no registry told the digest: an index has one for each."""
+    fetched = of_platform(spec.image, local, spec.name)
+    here = max(fetched, key=lambda image: image.created, default=local.by_tag.get(spec.image.familiar))
+    digest = local.digest_of(here.image_id, spec.image) if here is not None else ""
+    return WantedImage(here, None, digest, certain=False, doubt=doubt)
+
+
 def told_by_a_registry(spec: ContainerSpec, answers: Mapping[ImageRef, Answer]) -> bool:
     """Tell whether an entry's digest is known from a registry, or from a person, and not from this host."""
     return bool(spec.image.digest) or isinstance(answers.get(spec.image), Known)
 
 
-def owner_tag(name: str, digest: str) -> str:
-    """Return the tag that marks an image as fetched by dockerup for an entry."""
-    return f"{owner_repository(name)}:{digest.partition(':')[2][:12]}"
+def owner_tag(name: str, ref: ImageRef, digest: str) -> str:
+    """Return the tag that marks an image as fetched by dockerup for an entry, and for which platform."""
+    return f"{owner_repository(name)}:{digest.partition(':')[2][:12]}{_platform_mark(ref)}"
+
+
+def _platform_mark(ref: ImageRef) -> str:
+    return ref.platform and f"-{ref.platform.replace('/', '-')}"
+
+
+def of_platform(ref: ImageRef, local: LocalImages, name: str = "") -> tuple[Image, ...]:
+    """Return the images that dockerup fetched of a reference's repository for its platform, and an entry.
+
+    The engine's list does not tell what an image is for; the owner tags do.
+    """
+    repository = re.escape(owner_repository(name)) if name else rf"{re.escape(OWNER)}/[^:]+"
+    marked = re.compile(rf"{repository}:[0-9a-f]{{12}}{re.escape(_platform_mark(ref))}")
+    return tuple(
+        image
+        for image in local.by_id.values()
+        if any(map(marked.fullmatch, image.tags)) and local.digest_of(image.image_id, ref)
+    )
 
 
 def owner_repository(name: str) -> str:

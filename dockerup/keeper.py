@@ -61,7 +61,7 @@ def same_image(one: Container, image: WantedImage) -> bool:
     """Tell whether a container has the image that its entry needs, or none is known that it should have."""
     if one.image_id == image.digest:
         return True  # in containerd's store, which does not list every image that a container has
-    if image.local is None:
+    if image.local is None or not image.certain:
         return not image.certain
     return one.image_id == image.local.image_id or one.part in image.local.parts
 

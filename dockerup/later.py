@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 
 from dockerup import labels
 from dockerup.host import Host, managed
-from dockerup.images import WantedImage, same_for_platform, wanted_image
+from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_image
 from dockerup.memory import failed_name
 from dockerup.snapshot import Image
 from dockerup.spec import ContainerSpec
@@ -23,6 +23,8 @@ def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
     memory = host.failed_image(spec.name)
     if here is None:
         return newest
+    if not newest.certain and here in of_platform(spec.image, host.local, spec.name):
+        return replace(_as_it_is(spec, here, host), doubt=newest.doubt)
     if memory is not None and here.image_id != memory.one.image_id:
         held = f"a newer image failed; it is tried again after {utc(memory.until)}"
         return replace(_as_it_is(spec, here, host), held=held, rolled_back=True)

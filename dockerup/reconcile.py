@@ -86,7 +86,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             work = _Work(desired, host, run, settings.concurrency)
             local = LocalImages.of(work.before.images)
             asked = questions(desired.specs, local, pull=settings.pull and run.look)
-            policy = _policy(settings, run, work.before, host.engine.api)
+            policy = _policy(settings, run, work.before, host.engine.api, host.cannot_run(desired))
             if run.act and asked and stands_still(desired, work.observed):
                 # What needs no registry does not wait for one.
                 policy = work.go({}, replace(policy, unasked=asked))
@@ -189,7 +189,9 @@ class _Work:
         self.notes += self.plan.notes
 
 
-def _policy(settings: Settings, run: Run, before: Snapshot, api: tuple[int, int]) -> Policy:
+def _policy(
+    settings: Settings, run: Run, before: Snapshot, api: tuple[int, int], cannot_run: Mapping[str, str]
+) -> Policy:
     return Policy(
         unmanaged=settings.unmanaged,
         ignore=settings.ignore,
@@ -200,6 +202,7 @@ def _policy(settings: Settings, run: Run, before: Snapshot, api: tuple[int, int]
         salt=os.urandom(8).hex(),
         health_timeout=settings.health_timeout,
         api=api,
+        cannot_run=cannot_run,
         retry=run.retry,
     )
 

@@ -20,7 +20,7 @@ from dockerup.endpoints import EngineRegistries, Place, places
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.logins import Login, LoginFor
 from dockerup.problems import DockerupError
-from dockerup.registry_memory import Met, RegistryMemory
+from dockerup.registry_memory import Met, RegistryMemory, entry_key
 from dockerup.registry_site import Site
 from dockerup.transport import NoAnswerError, Timeouts, Transport, late
 
@@ -77,8 +77,9 @@ def check(
     answers: dict[ImageRef, Answer] = {}
     waiting: dict[str, list[ImageRef]] = {}
     for ref in sorted(set(refs), key=lambda ref: (ref not in missing, str(ref))):
-        if ref.digest is not None and ref not in missing:
-            answers[ref] = Known(ref.digest)
+        known = _known(ref, memory, missing)
+        if known:
+            answers[ref] = Known(known)
         else:
             answers[ref] = Unknown(late(ref.domain, manner.timeouts), of_registry=True)
             waiting.setdefault(ref.domain, []).append(ref)
@@ -101,6 +102,16 @@ def check(
         {name: site.met() for name, site in sites.items()},
     )
     return Checked(answers, after, tuple(_notes(memory, after, sites)))
+
+
+def _known(ref: ImageRef, memory: RegistryMemory, missing: Collection[ImageRef]) -> str:
+    """Return the digest of an image that no registry has to be asked for, "" where one has to."""
+    if ref.digest is None:
+        return ""
+    if ref.platform:
+        key = entry_key(ref.digest, ref.platform)
+        return next((met.entries[key] for met in memory.met.values() if key in met.entries), "")
+    return "" if ref in missing else ref.digest
 
 
 def confirm(checked: Checked, doubtful: Mapping[ImageRef, str], manner: Manner, now: float) -> Checked:

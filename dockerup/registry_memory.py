@@ -10,10 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from dockerup.image import is_digest
+
 FIRST_DELAY = 60  # seconds
 LONGEST_DELAY = 3600
 MOST_ASKED_FOR = 24 * 3600  # seconds that a registry can ask to be left in peace
 LONGEST_TOKEN = 24 * 3600
+MOST_ENTRIES = 1000  # past that all are forgotten, and looked up anew
 
 
 @dataclass(frozen=True)
@@ -76,13 +79,22 @@ class Token:
     until: float
 
 
+def entry_key(digest: str, platform: str) -> str:
+    """Return by what the digest is kept that an index, given by its own, names for a platform."""
+    return f"{digest} {platform}"
+
+
 @dataclass(frozen=True)
 class Met:
-    """What was found out about one server: the URL at which it spoke, its challenge, tokens by scope."""
+    """What was found out about one server: the URL at which it spoke, its challenge, tokens by scope.
+
+    `entries` are digests that indexes name for a platform: see `entry_key`.
+    """
 
     url: str = ""
     challenge: Challenge | None = None
     tokens: Mapping[str, Token] = field(default_factory=dict)
+    entries: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,6 +125,7 @@ class RegistryMemory:
                     "url": one.url,
                     "challenge": dict(vars(one.challenge)) if one.challenge else None,
                     "tokens": {scope: dict(vars(token)) for scope, token in one.tokens.items()},
+                    **({"entries": dict(one.entries)} if one.entries else {}),
                 }
                 for name, one in self.met.items()
             },
@@ -156,4 +169,9 @@ def _met(found: Mapping[str, Any], now: float) -> Met:
     good = {
         scope: one for scope, one in tokens.items() if one.text and now < one.until <= now + LONGEST_TOKEN
     }
-    return Met(_text(found, "url"), challenge, good)
+    return Met(_text(found, "url"), challenge, good, _entries(found.get("entries")))
+
+
+def _entries(found: object) -> dict[str, str]:
+    whole = found if isinstance(found, Mapping) and len(found) <= MOST_ENTRIES else {}
+    return {str(key): one for key, one in whole.items() if isinstance(one, str) and is_digest(one)}

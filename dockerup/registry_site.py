@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 
 from dockerup.authorization import Authorizer, mark_of
 from dockerup.image import ImageRef, is_digest
-from dockerup.registry_memory import Away, Met, went_away
+from dockerup.platforms import entries_of, entry_for, names_of
+from dockerup.registry_memory import Away, Met, entry_key, went_away
 from dockerup.transport import NoAnswerError, Transport, busy, origin
 
 if TYPE_CHECKING:
@@ -55,10 +56,12 @@ class Site:
         self._trouble: NoAnswerError | None = None
         self._well = False
         self._silences = 0
+        self._entries = dict(met.entries)
 
     def digest(self, ref: ImageRef, *, missing: bool) -> str:
         """Return the digest of a tag now, or the one that is asked for, if it is there.
 
+        Where a platform is asked for, it is that of its own manifest, which an index names.
         Raises NoAnswerError when the server does not say it. One that is away is not asked, but for an image
         that is `missing` here.
         """
@@ -69,7 +72,9 @@ class Site:
             wait = max(1, round(away.until - self._now)) if away.asked else 0
             raise NoAnswerError(away.latest, trouble=True, wait=wait)
         try:
-            digest = self._digest(ref)
+            digest, is_index = self._digest(ref)
+            if ref.platform:
+                digest = self._entry(digest, ref) if is_index else self._own_entry(digest, ref)
         except NoAnswerError as error:
             self._note(error)
             raise
@@ -114,30 +119,58 @@ class Site:
     def met(self) -> Met:
         """Return what is worth remembering of the server."""
         url = self._url or self._urls[0]
-        return Met(url, self._authorizer.challenge, self._authorizer.tokens)
+        return Met(url, self._authorizer.challenge, self._authorizer.tokens, self._entries)
 
-    def _digest(self, ref: ImageRef) -> str:
+    def _digest(self, ref: ImageRef) -> tuple[str, bool]:
+        """Return the digest of what a reference means, and whether that is an index."""
         path = f"/v2/{ref.path}/manifests/{ref.digest or ref.tag}"
         response = self._authorized("HEAD", path, ref)
         digest = response.headers.get(DIGEST_HEADER, "")
         if response.status_code == 200 and is_digest(digest):
-            return digest
+            return digest, _is_index(response)
         if response.status_code != 200 and not _refuses_head(response):
             raise self._refusal(response, ref)
         return self._digest_of_body(path, ref)
 
-    def _digest_of_body(self, path: str, ref: ImageRef) -> str:
+    def _digest_of_body(self, path: str, ref: ImageRef) -> tuple[str, bool]:
         with contextlib.closing(self._authorized("GET", path, ref)) as response:
             if response.status_code != 200:
                 raise self._refusal(response, ref)
             digest = response.headers.get(DIGEST_HEADER, "")
             if is_digest(digest):
-                return digest
+                return digest, _is_index(response)
             # The digest of the first schema leaves out the signatures, so that it is not that of the body.
             if "manifest.v1+" in response.headers.get("Content-Type", ""):
                 raise NoAnswerError(f"{self.name} has {ref.path}:{ref.tag} in a format of before 2016")
             body = self._http.read(response, MOST_MANIFEST_BYTES)
-        return f"sha256:{hashlib.sha256(body).hexdigest()}"
+        return f"sha256:{hashlib.sha256(body).hexdigest()}", _is_index(response)
+
+    def _entry(self, index: str, ref: ImageRef) -> str:
+        """Return the digest that an index names for a platform: it is read once, since it never changes."""
+        key = entry_key(index, ref.platform)
+        if key not in self._entries:
+            self._entries[key] = self._entry_of_body(index, ref)
+        return self._entries[key]
+
+    def _own_entry(self, digest: str, ref: ImageRef) -> str:
+        """Return the digest of what is no index; that it is none is known once for all."""
+        if ref.digest is not None:
+            self._entries[entry_key(digest, ref.platform)] = digest
+        return digest
+
+    def _entry_of_body(self, index: str, ref: ImageRef) -> str:
+        path = f"/v2/{ref.path}/manifests/{index}"
+        with contextlib.closing(self._authorized("GET", path, ref)) as response:
+            if response.status_code != 200:
+                raise self._refusal(response, ref)
+            entries = entries_of(self._http.read(response, MOST_MANIFEST_BYTES))
+        digest = entry_for(ref.platform, entries)
+        if not is_digest(digest):
+            named = ", ".join(names_of(entries)[:10]) or "none"
+            raise NoAnswerError(
+                f"{self.name} has {ref.path} for other platforms than {ref.platform}: {named}"
+            )
+        return digest
 
     def _authorized(self, method: str, path: str, ref: ImageRef) -> requests.Response:
         sent = self._authorizer.header(ref, self._url or self._urls[0])
@@ -178,6 +211,11 @@ class Site:
         if status == 429 or status >= 500:
             return busy(self.name, response, self._now)
         return NoAnswerError(f"{self.name} gave an answer that is none ({status})")
+
+
+def _is_index(response: requests.Response) -> bool:
+    kind = response.headers.get("Content-Type", "")
+    return "manifest.list.v2+" in kind or "image.index.v1+" in kind
 
 
 def _refuses_head(response: requests.Response) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -291,7 +291,7 @@ def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     checks = (*CHECKS, _check_ports, check_networks, one_spelling_of_volumes)
     kinds.gather(partial(check, written, item.origin) for check in checks)
     written = one_spelling_of_volumes(one_spelling_of_networks(written), item.origin)
-    image = parse_reference(written["image"])
+    image = replace(parse_reference(written["image"]), platform=written.get("platform", ""))
     name = written.get("name") or _derived_name(image, item.origin)
     found = from_files(name, written, item.origin, read)
     written = {key: value for key, value in written.items() if key not in {"envFiles", "secrets"}}

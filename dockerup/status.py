@@ -79,7 +79,7 @@ def _row(decision: Decision, how: _State, local: LocalImages) -> Row:
     return replace(
         row,
         health=one.health,
-        image=spec.image.familiar if one.image.startswith("sha256:") else one.image,
+        image=spec.image.familiar if one.image.startswith("sha256:") or spec.image.platform else one.image,
         digest=digest.partition(":")[2][:12],
         since=one.status,
         restarts=one.detail.restarts if one.detail is not None else None,

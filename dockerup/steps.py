@@ -112,7 +112,8 @@ class Pull:
     cause: Cause
 
     def __str__(self) -> str:
-        return f"pull {short_image(self.image.familiar)}"
+        platform = f" for {self.image.platform}" if self.image.platform else ""
+        return f"pull {short_image(self.image.familiar)}{platform}"
 
 
 @dataclass(frozen=True)
@@ -136,11 +137,12 @@ class Create:
     `volumes` are its predecessor's anonymous volumes to take over: pairs of path and volume. `bound` are the
     containers it holds on to by id. `labels` are complete but for those ids. `unless_image` is the image of
     its predecessor when only a newer image is the cause: if the fetched one turns out to be the same, the
-    step is refused.
+    step is refused. `image` is what the engine is told to make it from.
     """
 
     entry: str
     spec: ContainerSpec = field(repr=False)
+    image: str
     name: str
     labels: tuple[tuple[str, str], ...] = field(repr=False)
     volumes: tuple[tuple[str, str], ...]

@@ -109,6 +109,6 @@ def _tag_back(decision: Decision, opened: Transition, chain: Chain) -> None:
     serves = host.local.by_id.get(last.image_id)
     users = [one for one in host.observed.containers if one.image_id == tagged.image_id]
     known = serves is not None and host.local.digest_of(serves.image_id, ref)
-    if not known or ref.pinned or last.image_id == tagged.image_id or users != [opened.new]:
+    if not known or ref.untagged or last.image_id == tagged.image_id or users != [opened.new]:
         return
     chain.add(Tag(decision.spec.name, last.image_id, ref.familiar, tagged.image_id, decision.cause))

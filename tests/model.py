@@ -317,9 +317,8 @@ class Model:
 
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId:
         """Create a container, not started."""
-        container_id = self.create_from(
-            step.name, create_body(step.spec, labels, step.volumes, ids, self.api)
-        )
+        body = create_body(step.spec, labels, step.volumes, ids, self.api)
+        container_id = self.create_from(step.name, {**body, "Image": step.image})
         self.made[step.entry] = container_id
         return container_id
 

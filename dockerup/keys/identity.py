@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Mapping
 
-from dockerup import kinds
+from dockerup import kinds, platforms
 from dockerup.image import InvalidReferenceError, parse_reference
 from dockerup.keys import files, words
 from dockerup.keys.row import Change, ContainerKey, row, since, to
@@ -22,6 +22,10 @@ def _image(text: str, origin: Origin) -> str:
 
 def _assignments(env: Mapping[str, str]) -> list[str]:
     return [f"{name}={value}" for name, value in env.items()]
+
+
+def _platform(text: str, _origin: Origin) -> str:
+    return platforms.canonical(text)
 
 
 _HOST = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]{0,62})"
@@ -56,6 +60,10 @@ IDENTITY: Mapping[str, ContainerKey] = {
         "image to run: `name`, `name:tag`, `host:port/name:tag` or `name@sha256:…`",
         tell=to("Image"),
         required=True,
+    ),
+    "platform": row(
+        kinds.text('a platform of Linux such as "linux/arm64"', platforms.PATTERN, also=_platform),
+        "platform whose image it gets, such as `linux/arm64` or `linux/arm/v6` (default: the host's own)",
     ),
     "pull": row(
         kinds.choice(_PULL),

@@ -117,7 +117,9 @@ def entry(name: str, **keys: object) -> ContainerSpec:
 def create(rig: Rig, name: str, ids: Mapping[str, str] | None = None, **keys: object) -> ContainerId:
     """Create a container of an entry with these keys."""
     volumes = keys.pop("take_over", ())
-    step = Create(name, entry(name, **keys), name, (), volumes, (), None, Cause(Why.NOT_THERE))  # type: ignore[arg-type]
+    spec = entry(name, **keys)
+    image = spec.image.familiar
+    step = Create(name, spec, image, name, (), volumes, (), None, Cause(Why.NOT_THERE))  # type: ignore[arg-type]
     found: ContainerId = rig.engine.create(step, ids or {}, {"dockerup.name": name})
     return found
 

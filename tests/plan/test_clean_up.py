@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup.host import Policy
+from dockerup.image import parse_reference
 from dockerup.images import is_owner_tag, owner_tag
 from dockerup.snapshot import ImageEvent, ImageId, Lately
 from tests.model import Content, Model, sha256
@@ -89,7 +90,7 @@ def add_image(model: Model, entry: str, number: int, size: int) -> ImageId:
     image_id = ImageId(sha256(f"version {number}"))
     content = Content(image_id, created=10 + number, size=size)
     if entry:
-        model.load(content, owner_tag(entry, image_id))
+        model.load(content, owner_tag(entry, parse_reference(ENTRIES[entry]), image_id))
         model.names[f"{ENTRIES[entry].partition(':')[0]}@{image_id}"] = image_id
     else:
         model.load(content, f"old:{number}")

@@ -92,11 +92,13 @@ def make_image(
     health: Mapping[str, Any] | None = None,
     files: Mapping[str, str] | None = None,
     created: str = CREATED,
+    architecture: str = "",
 ) -> Image:
     """Return an image with busybox and a file `/version`, which makes each version another image.
 
     `ports` are as "8080/tcp". `health` is the config's Healthcheck, see `health_check`. `files` are texts by
-    absolute path, all executable. Containers stop at once, since SIGKILL is the stop signal: process 1 of a
+    absolute path, all executable. It says that it is for this machine, or for another `architecture`.
+    Containers stop at once, since SIGKILL is the stop signal: process 1 of a
     container takes no SIGTERM that it has no handler for, and the engine would wait ten seconds for it.
     """
     own_files = {"version": f"{version}\n", **(files or {})}
@@ -114,7 +116,7 @@ def make_image(
         "StopSignal": stop_signal,
         "Healthcheck": health,
     }
-    return Image(_json(_config(settings, layers, created)), layers)
+    return Image(_json(_config(settings, layers, created, architecture or own_architecture())), layers)
 
 
 def make_web_image(version: str = "1", **more: Any) -> Image:
@@ -153,9 +155,11 @@ def own_architecture() -> str:
     return _ARCHITECTURES.get(machine, machine)
 
 
-def _config(settings: Mapping[str, Any], layers: Sequence[Layer], created: str) -> Mapping[str, Any]:
+def _config(
+    settings: Mapping[str, Any], layers: Sequence[Layer], created: str, architecture: str
+) -> Mapping[str, Any]:
     return {
-        "architecture": own_architecture(),
+        "architecture": architecture,
         "os": "linux",
         "created": created,
         "config": {key: value for key, value in settings.items() if value is not None},

@@ -64,7 +64,7 @@ def create(
     digest: str = NEW, entry: str = "web", cause: Cause = NEWER, name: str = "web.dockerup-new"
 ) -> Create:
     marks = ((labels.DIGEST, digest),) if digest else ()
-    return Create(entry, SPEC, name, marks, (), (), None, cause)
+    return Create(entry, SPEC, SPEC.image.familiar, name, marks, (), (), None, cause)
 
 
 def start(target: Target, cause: Cause = NEWER, entry: str = "web") -> Start:
