@@ -34,6 +34,7 @@ from dockerup.steps import (
     Why,
 )
 from dockerup.transition import served
+from dockerup.turns import before_in_turn
 from dockerup.volumes import inherited
 
 _PROOFS = ("HEALTHY", "SUCCESS")  # the conditions that are a proof
@@ -53,6 +54,8 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     inside = {decision.spec.name for decision in acting}
     for decision in acting:
         chain.wait_for(_gates(decision, chain, {*decision.spec.depends_on} - inside))
+        turns = {*before_in_turn(decision, sheet.decisions)} - inside
+        chain.wait_for(filter(None, (_gate(name, "HEALTHY", chain) for name in sorted(turns))))
     for decision in acting:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]

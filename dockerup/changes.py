@@ -93,9 +93,11 @@ def _held_up(results: Sequence[Result]) -> Iterable[Change]:
     for one in rounds:
         for result in one.values():
             step = result.node.step
-            awaited = _awaited(result, one) if isinstance(step, Start) else ""
-            if awaited and result.outcome is Outcome.NOT_RUN:
-                yield Change(step.entry, "not started", str(step.cause), f"waits for {awaited}")
+            if not isinstance(step, Start) or result.outcome is not Outcome.NOT_RUN:
+                continue
+            awaited, action = _awaited(result, one), "not replaced" if step.failed_name else "not started"
+            if awaited:
+                yield Change(step.entry, action, str(step.cause), f"waits for {awaited}")
 
 
 def _awaited(result: Result, others: Mapping[int, Result]) -> str:

@@ -97,9 +97,11 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
     """Return the run that was asked for. Raises DockerupError for a name to retry that nobody lists."""
     from dockerup.reconcile import Run
 
-    retry = frozenset(options.retry)
-    names = {spec.name for spec in configuration.desired().specs} if retry else set[str]()
-    for name in sorted(retry - names):
+    asked = frozenset(options.retry)
+    specs = configuration.desired().specs if asked else ()
+    retry = frozenset(spec.name for spec in specs if asked & {spec.name, spec.replica_of})
+    names = {name for spec in specs for name in (spec.name, spec.replica_of) if name}
+    for name in sorted(asked - names):
         what = f"--retry {name}: no container of that name is listed"
         raise DockerupError(f"{what}. {instead(name, names)}")
     listener = _listener(options)

@@ -33,6 +33,7 @@ from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition
+from dockerup.turns import waits_for_turn
 from dockerup.volumes import sharers
 
 
@@ -76,7 +77,7 @@ def _decide(
                 spec, Cause(Why.WAY_BACK, back), image, opened.last, held=True, well=False, back=opened
             )
         keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper
-    decision = _decide_on(spec, host, made, blocked, (image, family, bound, missing, keeper))
+    decision = _decide_on(spec, host, made, blocked, open_ones, (image, family, bound, missing, keeper))
     return replace(decision, forget=_forgotten(decision, host))
 
 
@@ -171,6 +172,7 @@ def _decide_on(
     host: Host,
     made: Mapping[str, Decision],
     blocked: Mapping[str, Cause],
+    open_ones: Mapping[str, Transition],
     found: tuple[
         WantedImage,
         tuple[Container, ...],
@@ -187,6 +189,7 @@ def _decide_on(
             or _hold(spec, family, host)
             or missing
             or blocked.get(spec.name)
+            or waits_for_turn(spec, family, image, host, made, open_ones)
         )
         if hold is not None:
             return _held(spec, family, image, hold)

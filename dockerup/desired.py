@@ -10,8 +10,9 @@ from graphlib import CycleError, TopologicalSorter
 
 from dockerup.keys.files import ReadFile
 from dockerup.problems import DockerupError, Problem
+from dockerup.replicas import unclear_bonds, with_all_replicas
 from dockerup.sources.result import SourceResult
-from dockerup.spec import ContainerSpec, Port, parse
+from dockerup.spec import ContainerSpec, Parsed, Port, parse
 
 # The earlier one wins where two sources list one name: deploy time over image time.
 RANK = ("user-data", "confdir")
@@ -57,14 +58,11 @@ def combine(
     parsed = [(result, parse(result.items, result.name, read)) for result in ranked]
     problems = [problem for result, one in parsed for problem in (*result.problems, *one.problems)]
     broken = {result.name for result, one in parsed if one.problems or not result.complete}
-    specs: dict[str, ContainerSpec] = {}
     notes = [note for result, one in parsed for note in (*result.notes, *one.notes)]
-    for spec in (spec for _, one in parsed for spec in one.specs):
-        if spec.name in specs:
-            notes.append(f"{spec.name}: the entry of {specs[spec.name].source} is used, not {spec.origin}")
-        else:
-            specs[spec.name] = spec
-    impossible = (*_port_clashes(specs.values()), *_cycles(specs), *_endless_waits(specs))
+    chosen, replicas = _ranked(parsed, notes)
+    specs = {name: with_all_replicas(spec, replicas) for name, spec in chosen.items()}
+    unclear = unclear_bonds(specs.values(), replicas)
+    impossible = (*_port_clashes(specs.values()), *_cycles(specs), *_endless_waits(specs), *unclear)
     for problem, spec in (*impossible, *_hurried_checks(specs.values(), health_timeout)):
         problems.append(problem)
         broken.add(spec.source)
@@ -79,6 +77,27 @@ def combine(
     )
 
 
+def _ranked(
+    parsed: Iterable[tuple[SourceResult, Parsed]], notes: list[str]
+) -> tuple[dict[str, ContainerSpec], dict[str, tuple[str, ...]]]:
+    """Return the specs by name, and the entries with replicas; a name is that of the first that has it."""
+    specs: dict[str, ContainerSpec] = {}
+    replicas: dict[str, tuple[str, ...]] = {}
+    held: dict[str, str] = {}
+    for result, one in parsed:
+        mine = dict.fromkeys(one.replicas, result.name)
+        for spec in one.specs:
+            twice = next((name for name in (spec.replica_of, spec.name) if name in held), "")
+            if twice:
+                notes.append(f"{twice}: the entry of {held[twice]} is used, not {spec.origin}")
+            else:
+                specs[spec.name] = spec
+            mine[spec.name] = result.name
+        replicas.update({name: names for name, names in one.replicas.items() if name not in held})
+        held = {**mine, **held}
+    return specs, replicas
+
+
 def in_order(specs: Iterable[ContainerSpec]) -> tuple[ContainerSpec, ...]:
     """Return the specs by name, but each after those it is bound to or depends on."""
     by_name = {spec.name: spec for spec in specs}
@@ -87,7 +106,8 @@ def in_order(specs: Iterable[ContainerSpec]) -> tuple[ContainerSpec, ...]:
 
 def _arrows(specs: Mapping[str, ContainerSpec]) -> dict[str, list[str]]:
     """Return the listed names that come before each name."""
-    return {name: [other for other in specs[name].after if other in specs] for name in sorted(specs)}
+    ordered = sorted(specs.values(), key=lambda spec: (spec.replica_of or spec.name, spec.number))
+    return {spec.name: [other for other in spec.after if other in specs] for spec in ordered}
 
 
 def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:

@@ -14,6 +14,7 @@ from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_
 from dockerup.memory import failed_name
 from dockerup.snapshot import Image
 from dockerup.spec import ContainerSpec
+from dockerup.turns import failed_sibling_image
 from dockerup.window import next_opening
 
 
@@ -28,6 +29,10 @@ def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
     if memory is not None and here.image_id != memory.one.image_id:
         held = f"a newer image failed; it is tried again after {utc(memory.until)}"
         return replace(_as_it_is(spec, here, host), held=held, rolled_back=True)
+    failed = failed_sibling_image(spec, host)
+    if failed is not None and here.image_id != failed[1].one.image_id:
+        held = f"a newer image failed in {failed[0]}; it is tried again after {utc(failed[1].until)}"
+        return replace(_as_it_is(spec, here, host), held=held)
     if not newest.digest or (newest.local is not None and same_for_platform(newest.local, here)):
         return newest
     held, fetch = _held(spec, newest, host)

@@ -46,6 +46,7 @@ from dockerup.steps import (
     Why,
 )
 from dockerup.transition import transitions
+from dockerup.turns import before_in_turn
 from dockerup.wayback import write_way_back
 
 
@@ -124,11 +125,16 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
             groups.setdefault(find(name), []).append(name)
         after = {
             head: [
-                find(other) for name in names for other in decisions[name].spec.after if other in decisions
+                find(other)
+                for name in names
+                for other in (*decisions[name].spec.after, *before_in_turn(decisions[name], decisions))
+                if other in decisions
             ]
             for head, names in groups.items()
         }
-        order = TopologicalSorter({head: set(others) - {head} for head, others in after.items()})
+        order = TopologicalSorter(
+            {head: [one for one in dict.fromkeys(others) if one != head] for head, others in after.items()}
+        )
         try:
             return [groups[head] for head in order.static_order()]
         except CycleError as circle:

@@ -18,6 +18,7 @@ from dockerup.keys import CONTAINER, CONTAINER_KEYS
 from dockerup.keys.elsewhere import MEANINGLESS
 from dockerup.keys.files import ReadFile, SecretFile, from_files
 from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
+from dockerup.keys.replicas import replica_definition, replica_names
 from dockerup.keys.together import CHECKS
 from dockerup.keys.volumes import one_spelling_of_volumes
 from dockerup.keys.words import NAME
@@ -105,7 +106,8 @@ class ContainerSpec:
 
     `definition` holds the keys that were set, in canonical form (bytes, seconds, one spelling a meaning),
     env values in clear: it is never shown and never put into a label as it is. `secret_files` are the
-    secrets that it gets as files, of which the definition knows a digest only.
+    secrets that it gets as files, of which the definition knows a digest only. Of an entry that has
+    replicas, `replica_of` is the name, and `number` which of them it is.
     """
 
     name: str
@@ -114,6 +116,8 @@ class ContainerSpec:
     origin: Origin
     definition: Mapping[str, Any] = field(repr=False)
     secret_files: tuple[SecretFile, ...] = field(default=(), repr=False)
+    replica_of: str = ""
+    number: int = 0
 
     @property
     def ports(self) -> tuple[Port, ...]:
@@ -257,11 +261,15 @@ def _ports(definition: Mapping[str, Any]) -> tuple[Port, ...]:
 
 @dataclass(frozen=True)
 class Parsed:
-    """What a source's items mean: the containers that are right, all that is wrong, what is worth saying."""
+    """What a source's items mean: the containers that are right, all that is wrong, what is worth saying.
+
+    `replicas` are the names of the containers of each entry that says how many it is.
+    """
 
     specs: tuple[ContainerSpec, ...]
     problems: tuple[Problem, ...]
     notes: tuple[str, ...]
+    replicas: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def parse(items: Iterable[Item], source: str, read: ReadFile | None = None) -> Parsed:
@@ -269,9 +277,11 @@ def parse(items: Iterable[Item], source: str, read: ReadFile | None = None) -> P
 
     `read` reads the files that entries name; without it what they would say is left out.
     """
-    specs: dict[str, ContainerSpec] = {}
+    specs: list[ContainerSpec] = []
     problems: list[Problem] = []
     notes: list[str] = []
+    replicas: dict[str, tuple[str, ...]] = {}
+    taken: dict[str, Origin] = {}
     for item in items:
         try:
             spec = _spec(item, source, read)
@@ -279,11 +289,24 @@ def parse(items: Iterable[Item], source: str, read: ReadFile | None = None) -> P
             problems += refused.problems
             continue
         notes += _notes(item)
-        if spec.name in specs:
-            problems.append(_twice(spec, specs[spec.name]))
+        names = replica_names(spec.name, spec.definition)
+        twice = [name for name in (spec.name, *(names or ())) if name in taken]
+        if twice:
+            problems.append(_twice(spec, twice[0], taken[twice[0]]))
+            continue
+        taken.update(dict.fromkeys((spec.name, *(names or ())), spec.origin))
+        if names is None:
+            specs.append(spec)
         else:
-            specs[spec.name] = spec
-    return Parsed(tuple(specs.values()), tuple(problems), tuple(notes))
+            replicas[spec.name] = names
+            specs += _each_replica(spec, names)
+    return Parsed(tuple(specs), tuple(problems), tuple(notes), replicas)
+
+
+def _each_replica(spec: ContainerSpec, names: Iterable[str]) -> Iterable[ContainerSpec]:
+    definition = replica_definition(spec.name, spec.definition)
+    for number, name in enumerate(names, 1):
+        yield replace(spec, name=name, definition=definition, replica_of=spec.name, number=number)
 
 
 def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
@@ -317,9 +340,9 @@ def _check_ports(written: Mapping[str, Any], origin: Origin) -> None:
             )
 
 
-def _twice(spec: ContainerSpec, first: ContainerSpec) -> Problem:
+def _twice(spec: ContainerSpec, name: str, first: Origin) -> Problem:
     fix = "Keep one of them, or give each a name of its own."
-    return Problem(spec.origin, f'the name "{spec.name}" is already that of {first.origin}', fix)
+    return Problem(spec.origin, f'the name "{name}" is already that of {first}', fix)
 
 
 def _notes(item: Item) -> list[str]:

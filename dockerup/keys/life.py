@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dockerup import kinds, lifecycle
-from dockerup.keys import words
+from dockerup.keys import replicas, words
 from dockerup.keys.row import Change, ContainerKey, inner_since, row, to, without_defaults
 from dockerup.kinds import Kind
 from dockerup.objects import Key, object_of
@@ -127,6 +127,12 @@ LIFE: Mapping[str, ContainerKey] = {
         "signal that asks it to stop (default: the image's, else `SIGTERM`)",
         tell=to("StopSignal"),
         aliases=("stop_signal",),
+    ),
+    "replicas": row(
+        replicas.replicas(),
+        "how many containers it is: `NAME-1`, `NAME-2` and so on, replaced one after another",
+        Change.NOTHING,
+        aliases=("scale",),
     ),
     "startTimeout": row(
         kinds.seconds(1, lifecycle.DAY, "2m"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Callable
 
+from dockerup.keys.replicas import check_replicas
 from dockerup.kinds import refuse
 from dockerup.problems import Origin
 
@@ -83,4 +84,4 @@ def pull(written: Mapping[str, Any], origin: Origin) -> None:
         refuse(origin.at("pull"), what, "Keep one of them.")
 
 
-CHECKS: tuple[Check, ...] = (network, joined, host_name, cpu, memory, paths, pull)
+CHECKS: tuple[Check, ...] = (network, joined, host_name, cpu, memory, paths, pull, check_replicas)

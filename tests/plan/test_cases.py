@@ -197,10 +197,16 @@ def spec_of(one: Mapping[str, Any], listed: list[Any]) -> ContainerSpec | None:
     """Return the definition that a container was made from, None when dockerup did not make it."""
     if "entry" not in one:
         return None
-    now = next((document for document in listed if document["name"] == one["entry"]), {"name": one["entry"]})
+    entry = one["entry"]
+    now = next((document for document in listed if _lists(document, entry)), {"name": entry})
     then = {key: value for key, value in {**now, **one.get("was", {})}.items() if value is not None}
-    (spec,) = Listing((then,)).desired().specs
-    return spec
+    specs = Listing(({**then, **({"replicas": 9} if "replicas" in then else {})},)).desired().specs
+    return next(spec for spec in specs if spec.name == entry)
+
+
+def _lists(document: Mapping[str, Any], entry: str) -> bool:
+    names = {entry, entry.rpartition("-")[0]} if "replicas" in document else {entry}
+    return document["name"] in names
 
 
 def labels_of(one: Mapping[str, Any], spec: ContainerSpec) -> dict[str, str]:

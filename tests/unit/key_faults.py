@@ -172,6 +172,20 @@ FAULTS: list[tuple[str, object, str, str, str]] = [
         "Write seconds from 1",
     ),
     (
+        "replicas",
+        101,
+        "replicas",
+        "101 is not a whole number from 0 to 100",
+        "Write a whole number from 0 to 100.",
+    ),
+    (
+        "platform",
+        "windows/amd64",
+        "platform",
+        '"windows/amd64" is not a platform of Linux such as "linux/arm64"',
+        "Write a platform of Linux such as",
+    ),
+    (
         "dependsOn",
         {"db": {"condition": "service_ok"}},
         "dependsOn.db.condition",

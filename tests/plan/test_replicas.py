@@ -1,0 +1,135 @@
+"""Replicas: one is replaced at a time, and only after the one before is proven, wherever a run is killed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from dockerup.changes import changes_of
+from dockerup.host import Policy
+from dockerup.memory import failed_name
+from tests.model import Killed
+from tests.plan.hosts import Case, Listing
+from tests.plan.strategies import content_of, new_model
+
+WEB: dict[str, Any] = {"name": "web", "image": "shop/web:1", "replicas": 3}
+REPLICAS = {"web-1", "web-2", "web-3"}
+FRIENDS: tuple[dict[str, Any], ...] = (
+    {"name": "db", "image": "shop/db:1"},
+    {
+        "name": "proxy",
+        "image": "host/made:1",
+        "dependsOn": [{"containerName": "web", "condition": "HEALTHY"}],
+    },
+    {"name": "side", "image": "host/made:1", "network": "container:web-2"},
+)
+
+
+def running(case: Case) -> dict[str, str]:
+    """Return the id of each running container, by name."""
+    boxes = case.model.boxes.values()
+    return {box.name: box.container_id for box in boxes if box.state in {"running", "restarting"}}
+
+
+def host(**keys: Any) -> Case:
+    """Return a host that is as listed, of three replicas and others."""
+    listing = Listing(({**WEB, **keys, "dependsOn": ["db"]}, *FRIENDS))
+    case = Case(listing, new_model(), Policy(prune="managed", keep_images=0, salt="salt"))
+    case.settle()
+    case.model.calls.clear()
+    assert running(case).keys() == {*REPLICAS, "db", "proxy", "side"}
+    return case
+
+
+def pushed(case: Case, exits: int | None = None, version: int = 2) -> Case:
+    """Return the case with a newer image in the registry, whose program ends at once with an exit code."""
+    case.model.registry.push("shop/web:1", replace(content_of("shop/web:1", version), exits=exits))
+    return case
+
+
+def redefined(case: Case) -> Case:
+    """Return the case with another definition."""
+    first, *others = case.listing.confdir
+    return replace(case, listing=Listing(({**first, "env": {"KEY": "new"}}, *others)))
+
+
+def interrupted(case: Case) -> Iterator[Case]:
+    """Give the host as a run leaves it that is killed at each of its calls."""
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        killed = case.fresh()
+        killed.model.kill_at = call
+        with pytest.raises(Killed):
+            killed.run()
+        killed.model.revive()
+        yield killed
+
+
+@pytest.mark.parametrize(
+    ("change", "eager", "rollback"),
+    [(pushed, False, True), (redefined, True, True), (redefined, False, False)],
+)
+def test_two_of_three_run_at_each_moment_of_a_change(change: Any, eager: bool, rollback: bool) -> None:
+    case = change(host(update={"eager": eager, "rollback": rollback}))
+    before = running(case)
+    for killed in interrupted(case):
+        assert len(running(killed).keys() & REPLICAS) >= 2
+        killed.settle()
+        after = running(killed)
+        assert after.keys() == before.keys()
+        assert {name for name in after if after[name] == before[name]} == {"db", "proxy"}
+        assert killed.plan().changes == ()
+
+
+def test_image_that_fails_in_the_first_is_not_tried_in_the_others() -> None:
+    case = pushed(host(), exits=1)
+    before = running(case)
+    for killed in interrupted(case):
+        assert len(running(killed).keys() & REPLICAS) >= 2
+        killed.settle()
+        assert running(killed) == before
+        left = {box.name for box in killed.model.boxes.values()} - before.keys()
+        assert left == {failed_name("web-1")}
+        assert killed.plan().changes == (), str(killed.plan())
+
+
+def test_what_failed_is_tried_again_in_the_first_and_the_others_follow_when_it_is_mended() -> None:
+    case = pushed(host(), exits=1)
+    before = running(case)
+    case.settle()
+    case.model.clock += 3600
+    case.run()
+    assert running(case) == before
+    pushed(case, version=3)
+    case.settle()
+    assert running(case).keys() == before.keys()
+    assert not {*running(case).values()} & {before[name] for name in REPLICAS}
+    assert failed_name("web-1") not in {box.name for box in case.model.boxes.values()}
+
+
+def test_run_tells_which_replicas_were_not_replaced_and_why() -> None:
+    case = pushed(host(), exits=1)
+    case.listing = Listing(case.listing.confdir[:-1])
+
+    results = case.run()
+
+    said = {change.subject: str(change) for change in changes_of(results, {})}
+    assert said["web-2"].startswith("web-2: not replaced (newer image")
+    assert said["web-2"].endswith("waits for web-1")
+    assert said["web-3"].endswith("waits for web-2")
+
+
+def test_number_of_replicas_changes_nothing_else() -> None:
+    case = host()
+    before = running(case)
+    first, *others = case.listing.confdir
+    for count in (5, 3):
+        case.listing = Listing(({**first, "replicas": count}, *others))
+        case.settle()
+        assert len(running(case)) == count + 3
+        assert before.items() <= running(case).items()
+        assert case.plan().changes == ()
