@@ -28,7 +28,7 @@ endif
 PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.testbed.namespace
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
-PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-core part-pure
+PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-engine-4 part-core part-pure
 .PHONY: compiled private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
@@ -44,15 +44,16 @@ private-host: compiled
 demo: $(READY) $(HOST_READY) private-host
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
-# The parts wait for engines and boots most of their time: side by side, each in a namespace of its own,
-# the longest first.
-FAULTS := $(wildcard tests/engine/test_*faults.py) $(addprefix tests/engine/test_,depends_on.py watch.py)
+# The parts wait for engines and boots most of their time: side by side, each in a namespace of its own, all
+# about as long.
+FAULTS := $(wildcard tests/engine/test_*faults.py)
 part-boot: TESTS := tests/boot
 part-faults: TESTS := $(FAULTS)
 part-examples: TESTS := tests/examples
-part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-d]*.py))
-part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[e-q]*.py))
-part-engine-3: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[r-z]*.py))
+part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-c]*.py))
+part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[d-n]*.py))
+part-engine-3: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[o-s]*.py))
+part-engine-4: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[t-z]*.py))
 # Docker 29 as a client meets it: containerd's image store, and no API under 1.44.
 part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)

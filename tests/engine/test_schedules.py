@@ -22,7 +22,7 @@ from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.proxy import EngineProxy
 
-FEW = range(1, 11)
+FEW = range(1, 8)
 MANY = int(os.environ.get("SCHEDULES") or 200)
 SOAK = float(os.environ.get("SOAK") or 600)  # seconds
 
