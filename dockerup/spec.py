@@ -319,6 +319,8 @@ def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     found = from_files(name, written, item.origin, read)
     written = {key: value for key, value in written.items() if key not in {"envFiles", "secrets"}}
     written.update({"env": found.env or written.get("env", {}), "secrets": found.secrets})
+    if found.options:
+        written["securityOptions"] = found.options
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
     return ContainerSpec(name, image, source, item.origin, definition, found.files)
 

@@ -53,7 +53,7 @@ def needed_versions(definition: Mapping[str, Any]) -> list[tuple[str, str]]:
         (f"{name}{inner}", version)
         for name, of, value in needs
         if of is not None
-        for inner, version in of(value)
+        for inner, version in of(value, definition)
     ]
 
 

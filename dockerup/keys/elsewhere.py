@@ -10,6 +10,7 @@ from typing import Any
 
 from dockerup import kinds
 from dockerup.amounts import MIB, whole
+from dockerup.keys import volumes, words
 from dockerup.keys.devices import DEVICE_SPELLINGS, DEVICES
 from dockerup.keys.resources import RESOURCES
 from dockerup.keys.security import CAPABILITIES, SECURITY_SPELLINGS, both_capabilities
@@ -19,6 +20,11 @@ from dockerup.problems import Origin
 
 REFUSED = "refused: "  # how the description of a name that is known and refused begins
 _MOST_MIB = 1 << 30
+_TMPFS_KEYS = {
+    "containerPath": Key(words.path, "path inside the container", required=True),
+    "size": Key(whole(1, _MOST_MIB), "most that it holds, in MiB", required=True),
+    "mountOptions": Key(words.mount_options, "further options, such as `noexec`"),
+}
 _LINUX_KEYS = {
     "capabilities": Key(CAPABILITIES, "as `capabilities`"),
     "devices": Key(DEVICES["devices"].key.kind, "as `devices`"),
@@ -26,6 +32,10 @@ _LINUX_KEYS = {
     "sharedMemorySize": Key(whole(1, _MOST_MIB), "as `shmSize`, in MiB"),
     "maxSwap": Key(whole(0, _MOST_MIB), "swap in MiB: `memorySwap` less `memory`"),
     "swappiness": Key(whole(0, 100), "as `memorySwappiness`"),
+    "tmpfs": Key(
+        kinds.list_of(object_of(_TMPFS_KEYS, "a memory file system"), "a list of memory file systems"),
+        "as `tmpfs`, its sizes in MiB",
+    ),
 }
 _PLAIN = {"devices": "devices", "initProcessEnabled": "init", "swappiness": "memorySwappiness"}
 
@@ -35,11 +45,18 @@ def _linux(value: Mapping[str, Any], origin: Origin, own: Mapping[str, Any]) -> 
     meant.update(both_capabilities(value.get("capabilities", {}), origin, own))
     if "sharedMemorySize" in value:
         meant["shmSize"] = value["sharedMemorySize"] * MIB
+    if value.get("tmpfs"):
+        short = [f"{one['containerPath']}:{_tmpfs_options(one)}" for one in value["tmpfs"]]
+        meant["tmpfs"] = volumes.tmpfs().read(short, origin.at("tmpfs"))
     if "maxSwap" in value:
         if "memory" not in own:
             refuse(origin.at("maxSwap"), "a limit to the swap needs one to the memory", "Write memory, too.")
         meant["memorySwap"] = own["memory"] + value["maxSwap"] * MIB
     return meant
+
+
+def _tmpfs_options(one: Mapping[str, Any]) -> str:
+    return ",".join([f"size={one['size']}m", *one.get("mountOptions", ())])
 
 
 _BLKIO_KEYS = {
@@ -114,6 +131,9 @@ _REFUSED: Mapping[str, Spelling] = {
         "Write its resources here: cpus, memory, memoryReservation, pidsLimit, gpus.",
     ),
     "extends": _refused("an entry cannot continue another", "Write out all of its keys."),
+    "mac_address": _refused(
+        "a MAC address is that on one network", "Write networks: {NAME: {macAddress: ADDRESS}}."
+    ),
     "profiles": _refused("all that is listed runs", "Take the entry out where it must not run."),
 }
 SPELLINGS: Mapping[str, Spelling] = {

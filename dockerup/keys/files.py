@@ -1,4 +1,4 @@
-"""Keys whose values are in files of the host: `envFiles` and `secrets`. Pure: another does the reading.
+"""Keys whose values are in files of the host: `envFiles`, `secrets`, profiles. Pure: another reads them.
 
 The form of an env file is that of `docker run --env-file` (opts/file.go of the docker command): NAME=VALUE on
 each line, the value as it stands, quotes and all; lines that are blank or begin with # mean nothing.
@@ -6,6 +6,7 @@ each line, the value as it stands, quotes and all; lines that are blank or begin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Callable
@@ -23,6 +24,7 @@ LIMIT_BYTES = 1 << 19  # of a file; Swarm's secrets have 500 KB at most
 ReadFile = Callable[[str], bytes]
 _DIRECTORY = "/run/secrets"  # where Swarm and Compose put them
 _DEFAULT_MODE = "0444"
+_SECCOMP = "seccomp="
 
 _file = kinds.text("an absolute path", r"/[^\0\n]*")
 _SECRET_KEYS = {
@@ -46,9 +48,13 @@ class SecretFile:
 
 @dataclass(frozen=True)
 class FromFiles:
-    """What the files of an entry say: `env`, its definition's `secrets`, and the secrets that are files."""
+    """What the files of an entry say: `env`, its definition's `secrets`, and the secrets that are files.
+
+    `options` are its security options, with profiles in the place of their paths.
+    """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    options: Sequence[str] = ()
     secrets: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[SecretFile, ...] = ()
 
@@ -125,7 +131,28 @@ def from_files(entry: str, written: Mapping[str, Any], origin: Origin, read: Rea
             **without_defaults({"mode": _DEFAULT_MODE}, {"mode": mode}),
         }
         files.append(SecretFile(_file_name(name, told[name]), int(mode, 8), content))
-    return FromFiles(dict(sorted(env.items())), told, tuple(files))
+    return FromFiles(dict(sorted(env.items())), _with_profiles(written, origin, read), told, tuple(files))
+
+
+def _with_profiles(written: Mapping[str, Any], origin: Origin, read: ReadFile) -> list[str]:
+    """Return the security options as the engine takes them: as docker's command, it gets a file's content."""
+    where, options = origin.at("securityOptions"), written.get("securityOptions", ())
+    return sorted(f"{_SECCOMP}{_profile(one, where, read)}" if _is_path(one) else one for one in options)
+
+
+def _is_path(option: str) -> bool:
+    return option.startswith(f"{_SECCOMP}/")
+
+
+def _profile(option: str, origin: Origin, read: ReadFile) -> str:
+    path = option[len(_SECCOMP) :]
+    try:
+        profile = json.loads(_read(path, origin, read))
+    except (ValueError, RecursionError):
+        profile = None
+    if not isinstance(profile, dict):
+        refuse(origin, f"{path} is no seccomp profile", "It has to be an object of JSON.")
+    return json.dumps(profile, sort_keys=True, separators=(",", ":"))
 
 
 def _read(path: str, origin: Origin, read: ReadFile) -> bytes:

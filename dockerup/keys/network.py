@@ -2,33 +2,28 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
 from dockerup import kinds
-from dockerup.keys import networks, words
-from dockerup.keys.row import Bonds, ContainerKey, as_sorted, row, to, without_defaults
+from dockerup.keys import networks, ports, words
+from dockerup.keys.ports import PORT, host_ip
+from dockerup.keys.row import Bonds, ContainerKey, row, to
 from dockerup.kinds import Kind, refuse
 from dockerup.objects import Key, object_of
 from dockerup.problems import Origin
 
-_PORT = r"(?:[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"
 _NETWORK = rf"container:{words.NAME}|[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _DOMAIN = r"[a-zA-Z0-9_](?:[a-zA-Z0-9_.-]{0,254})"
 
 
-def _network(text: str, _origin: Origin) -> str:
+def _network(text: str, origin: Origin) -> str:
+    if text == "awsvpc":
+        what = "no container gets a network interface of its own from AWS here"
+        refuse(origin, what, "Write bridge, with portMappings, or host.")
     return "bridge" if text == "default" else text
-
-
-def _host_ip(text: str, origin: Origin) -> str:
-    try:
-        return str(ipaddress.ip_address(text))
-    except ValueError:
-        refuse(origin, f'"{text}" is no IP address', "Write one, such as 127.0.0.1 or ::1.")
 
 
 def _exposed(text: str, _origin: Origin) -> str:
@@ -37,7 +32,7 @@ def _exposed(text: str, _origin: Origin) -> str:
 
 
 def _address_of(text: str, origin: Origin) -> str:
-    return text if text == "host-gateway" else _host_ip(text.strip("[]"), origin)
+    return text if text == "host-gateway" else host_ip(text.strip("[]"), origin)
 
 
 def _extra_hosts() -> Kind:
@@ -76,24 +71,8 @@ def _extra_hosts() -> Kind:
     return Kind(says, read, {"title": says, "anyOf": [listed.schema, by_name.schema]})
 
 
-def _port_mapping(value: dict[str, Any], _origin: Origin) -> dict[str, Any]:
-    return without_defaults({"hostPort": 0, "protocol": "tcp"}, value)
-
-
 _ADDRESS = r"(?:\[?[0-9a-fA-F.:]{2,45}\]?|host-gateway)"
-_port = kinds.whole_number(1, 65535, _PORT)
 _alias = kinds.text("a host name", r"[a-zA-Z0-9][a-zA-Z0-9_.-]*")
-_PORT_KEYS = {
-    "containerPort": Key(_port, "port inside the container", required=True),
-    "hostPort": Key(
-        kinds.whole_number(0, 65535, f"0|{_PORT}"), "port of the host; without it the engine picks one"
-    ),
-    "protocol": Key(kinds.choice({"tcp": "tcp", "udp": "udp", "sctp": "sctp"}), "`tcp`, `udp` or `sctp`"),
-    "hostIp": Key(
-        kinds.text("an IP address", r"[0-9a-fA-F.:]{2,45}", also=_host_ip),
-        "address of the host; without it all",
-    ),
-}
 
 
 def _links() -> Kind:
@@ -121,14 +100,6 @@ def _links() -> Kind:
     return Kind(whole.says, read, {"title": whole.says, "anyOf": [whole.schema, listed_schema]})
 
 
-def _tell_ports(value: Sequence[Mapping[str, Any]], _bonds: Bonds) -> Mapping[str, Any]:
-    bindings: dict[str, list[dict[str, str]]] = {}
-    for one in value:
-        binding = {"HostIp": one.get("hostIp", ""), "HostPort": str(one.get("hostPort") or "")}
-        bindings.setdefault(f"{one['containerPort']}/{one.get('protocol', 'tcp')}", []).append(binding)
-    return {"ExposedPorts": {port: {} for port in bindings}, "HostConfig": {"PortBindings": bindings}}
-
-
 def _tell_exposed(value: Sequence[str], _bonds: Bonds) -> Mapping[str, Any]:
     return {"ExposedPorts": {port: {} for port in value}}
 
@@ -147,15 +118,10 @@ def _tell_links(value: Mapping[str, str], bonds: Bonds) -> Mapping[str, Any]:
 
 NETWORK: Mapping[str, ContainerKey] = {
     "portMappings": row(
-        kinds.checked(
-            kinds.list_of(
-                kinds.checked(object_of(_PORT_KEYS, "a port mapping"), _port_mapping),
-                "a list of port mappings",
-            ),
-            as_sorted,
-        ),
-        "ports to publish on the host",
-        tell=_tell_ports,
+        ports.port_mappings(),
+        "ports to publish on the host: objects, or `8080:80/udp` and `127.0.0.1:8080:80` as Compose has them",
+        tell=ports.tell_ports,
+        aliases=("ports",),
         default=[],
     ),
     "network": row(
@@ -180,7 +146,7 @@ NETWORK: Mapping[str, ContainerKey] = {
         words.several(
             words.line(
                 "a port, with or without a protocol: 80/udp",
-                rf"{_PORT}(?:/(?:tcp|udp|sctp))?",
+                rf"{PORT}(?:/(?:tcp|udp|sctp))?",
                 _exposed,
                 least=1,
                 most=65535,
@@ -206,7 +172,7 @@ NETWORK: Mapping[str, ContainerKey] = {
     ),
     "dnsServers": row(
         words.several(
-            kinds.text("an IP address", r"[0-9a-fA-F.:]{2,45}", also=_host_ip),
+            kinds.text("an IP address", r"[0-9a-fA-F.:]{2,45}", also=host_ip),
             "a list of addresses",
             ordered=True,
         ),

@@ -14,6 +14,7 @@ from dockerup.problems import Origin
 NETWORK_NAME = r"(?!(?:bridge|host|none|default)$)[a-zA-Z0-9][a-zA-Z0-9_.-]*"
 _MODES = ("bridge", "none", "host")
 _SEVERAL_AT_CREATE = (1, 44)  # the API from which a container can be created on more than one network
+_MAC_OF_ENDPOINT = (1, 44)  # before, it was the container's, for the network that it is created on
 _ADDRESSES = {"ipv4Address": "IPv4Address", "ipv6Address": "IPv6Address", "linkLocalIps": "LinkLocalIPs"}
 _name = kinds.text("the name of a network of your own", NETWORK_NAME)
 
@@ -66,7 +67,7 @@ _OPTIONS = {
         kinds.text(
             "a MAC address", r"[0-9a-fA-F]{2}(?:(?::[0-9a-fA-F]{2}){5}|(?:-[0-9a-fA-F]{2}){5})", also=_mac
         ),
-        "its MAC address (API 1.44)",
+        "its MAC address (on the first network; on others API 1.44)",
         aliases=("mac_address",),
     ),
     "driverOpts": Key(
@@ -159,14 +160,19 @@ def tell_networks(definition: Mapping[str, Any], api: tuple[int, int]) -> dict[s
     if not joined_networks(definition):
         return {}
     endpoints = {name: endpoint(definition, name) for name in joined_at_create(definition, api)}
-    return {"NetworkingConfig": {"EndpointsConfig": endpoints}}
+    body: dict[str, Any] = {"NetworkingConfig": {"EndpointsConfig": endpoints}}
+    own = next(iter(endpoints.values())).pop("MacAddress", None) if api < _MAC_OF_ENDPOINT else None
+    return {**body, **({"MacAddress": own} if own else {})}
 
 
-def needs_of_networks(value: Mapping[str, Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def needs_of_networks(
+    value: Mapping[str, Mapping[str, Any]], definition: Mapping[str, Any]
+) -> Iterable[tuple[str, str]]:
     """Give the keys of networks that an old engine does not know, each with the version that does."""
     for name, options in value.items():
         for key, version in _SINCE.items():
-            if key in options:
+            on_first = key == "macAddress" and name == definition.get("network")  # as the container's own
+            if key in options and not on_first:
                 yield f".{name}.{key}", version
 
 

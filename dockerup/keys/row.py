@@ -44,8 +44,9 @@ class Bonds:
 
 # What a value adds to the body of the create call.
 Tell = Callable[[Any, Bonds], Mapping[str, Any]]
-# The parts of a value that an old engine does not know, each with the least version of its API that does.
-Needs = Callable[[Any], Iterable[tuple[str, str]]]
+# The parts of a value that an old engine does not know, each with the least version of its API that does. The
+# whole definition may have a part in that.
+Needs = Callable[[Any, Mapping[str, Any]], Iterable[tuple[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,12 @@ def to(path: str, convert: Callable[[Any], Any] | None = None) -> Tell:
 
 def since(version: str) -> Needs:
     """Return what a key needs that came with a version of the engine's API."""
-    return lambda _value: [("", version)]
+    return lambda _value, _definition: [("", version)]
 
 
 def inner_since(versions: Mapping[str, str]) -> Needs:
     """Return what an object needs whose inner keys came later than itself, given the version of each."""
-    return lambda value: [(f".{key}", version) for key, version in versions.items() if key in value]
+    return lambda value, _: [(f".{key}", version) for key, version in versions.items() if key in value]
 
 
 def without_defaults(defaults: Mapping[str, Any], value: Mapping[str, Any]) -> dict[str, Any]:

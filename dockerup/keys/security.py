@@ -31,7 +31,7 @@ _CAPABILITY = {
 }
 _OPTION = (
     r"no-new-privileges(?:[=:](?:true|false))?|systempaths[=:]unconfined|writable-cgroups(?:[=:](?:true|false))?"
-    r"|apparmor[=:][^\0\s]+|label[=:][^\0\s]+|seccomp[=:](?:unconfined|builtin|\{[^\0]*\})"
+    r"|apparmor[=:][^\0\s]+|label[=:][^\0\s]+|seccomp[=:](?:unconfined|builtin|\{[^\0]*\}|/[^\0\n]*)"
 )
 
 
@@ -108,8 +108,8 @@ SECURITY: Mapping[str, ContainerKey] = {
         words.several(
             kinds.text('an option such as "no-new-privileges"', _OPTION, also=_option), "a list of options"
         ),
-        "`no-new-privileges`, `apparmor=PROFILE`, `seccomp=unconfined`, `seccomp={...}` (a profile itself), "
-        "`label=...`, `systempaths=unconfined`",
+        "`no-new-privileges`, `apparmor=PROFILE`, `seccomp=unconfined`, `seccomp=PATH` (a profile in a file "
+        "of this host), `seccomp={...}` (a profile itself), `label=...`, `systempaths=unconfined`",
         tell=_tell_options,
         aliases=("dockerSecurityOptions", "security_opt"),
         default=[],

@@ -88,14 +88,12 @@ _VOLUME_OPTIONS = {
     "driverOpts": Key(_strings, "the driver's options, if it has to be made", aliases=("driver_opts",)),
     "labels": Key(_strings, "its labels, if it has to be made"),
 }
+
+
 _TMPFS_OPTIONS = {
     "size": Key(_size(), "most that it holds: `64m`"),
     "mode": Key(file_mode(), 'permissions of its directory, such as `"1777"`'),
-    "mountOptions": Key(
-        kinds.list_of(kinds.text("a mount option", r"[a-z0-9][a-zA-Z0-9_.%=-]*"), "a list of mount options"),
-        "further options, such as `noexec`",
-        aliases=("mount_options",),
-    ),
+    "mountOptions": Key(words.mount_options, "further options, such as `noexec`", aliases=("mount_options",)),
 }
 
 
@@ -388,7 +386,9 @@ def _mount_options(one: Mapping[str, Any]) -> Iterable[str]:
     yield from one.get("mountOptions", ())
 
 
-def needs_of_volumes(value: Sequence[Mapping[str, Any]]) -> Iterable[tuple[str, str]]:
+def needs_of_volumes(
+    value: Sequence[Mapping[str, Any]], _definition: Mapping[str, Any]
+) -> Iterable[tuple[str, str]]:
     """Give what of volumes an old engine does not know, each with the version of the API that does."""
     for i, one in enumerate(value):
         if "subpath" in one.get("volumeOptions", {}):

@@ -103,3 +103,6 @@ def pairs(
 secrets = kinds.map_of(
     _scalar, "an object of names and values", "a name without = in it", r"[^=\0]+", hidden=True
 )
+mount_options = kinds.list_of(
+    kinds.text("a mount option", r"[a-z0-9][a-zA-Z0-9_.%=-]*"), "a list of mount options"
+)

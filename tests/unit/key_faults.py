@@ -149,9 +149,9 @@ FAULTS: list[tuple[str, object, str, str, str]] = [
     ("capDrop", "x", "capDrop", '"x" is not a capability', "Write one such as NET_ADMIN"),
     (
         "securityOptions",
-        ["seccomp=/etc/x.json"],
+        ["seccomp=etc/x.json"],
         "securityOptions[0]",
-        '"seccomp=/etc/x.json" is not an option such as',
+        '"seccomp=etc/x.json" is not an option such as',
         "Write an option such as",
     ),
     ("maskedPaths", ["proc"], "maskedPaths[0]", '"proc" is not an absolute path', "Write an absolute path."),

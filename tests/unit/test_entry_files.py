@@ -179,3 +179,26 @@ def test_each_engine_has_a_directory_of_its_own() -> None:
     one, other = (secrets_directory(url, {"XDG_RUNTIME_DIR": "/x"}) for url in ("tcp://a:1", "tcp://b:1"))
     assert one != other
     assert one.endswith(".secrets")
+
+
+def test_seccomp_profile_in_a_file_is_what_it_holds() -> None:
+    files = {"/profile.json": b'{ "syscalls": [],\n "defaultAction": "SCMP_ACT_ALLOW" }'}
+    one = spec(files, securityOptions=["seccomp:/profile.json", "no-new-privileges"])
+    told = 'seccomp={"defaultAction":"SCMP_ACT_ALLOW","syscalls":[]}'
+    assert create_body(one, {}, (), {})["HostConfig"]["SecurityOpt"] == ["no-new-privileges", told]
+    other = {"/profile.json": b'{"defaultAction": "SCMP_ACT_ERRNO"}'}
+    assert replace_hash(one) != replace_hash(spec(other, securityOptions=["seccomp=/profile.json"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ({}, "there is no file /profile.json"),
+        ({"/profile.json": b"[]"}, "/profile.json is no seccomp profile"),
+        ({"/profile.json": b"\xff"}, "/profile.json is no seccomp profile"),
+        ({"/profile.json": b"[" * 100_000}, "/profile.json is no seccomp profile"),
+    ],
+)
+def test_seccomp_profile_that_cannot_be_used_is_said(content: Mapping[str, bytes], what: str) -> None:
+    (problem,) = parsed(content, securityOptions=["seccomp=/profile.json"]).problems
+    assert (problem.what, problem.where.path) == (what, ("securityOptions",))

@@ -34,6 +34,9 @@ BEYOND_SCHEMA = {
         r".* is not an amount of memory that a container can have$",  # once the unit is counted in
     ),
     "hostIp": r'".*" is no IP address$',
+    "portMappings": r'".*" is no IP address$|.* is no range|.* are ranges of different lengths$|a range has no',
+    "containerPortRange": r".* is no range of 1 to 1000 ports$",
+    "network": r"no container gets a network interface",
     "ipv4Address": r'".*" is not an IPv4 address$',
     "ipv6Address": r'".*" is not an IPv6 address$',
     "linkLocalIps": r'".*" is not an IPv4 address$',
@@ -157,9 +160,16 @@ HEALTH_COMMANDS = (
     | st.sampled_from(["true", "NONE", "CMD", "CMD true", "CMD-SHELL, true", "CMDR", " ", "a\0b", "a\n"])
     | ANY
 )
+PORTS = st.from_regex(
+    r"\A((127\.0\.0\.[19]|\[::1\]|999.1.1.1):)?(8[0-9]?(-8[0-9]?)?:)?8[0-9]?(-8[0-9])?(/udp)?\n?\Z"
+)
 NEAR: dict[str, st.SearchStrategy[Any]] = {
     "portMappings": st.lists(
-        _objects("containerPort", "hostPort", "protocol", "hostIp", values=LEAF), max_size=2
+        _objects("containerPort", "hostPort", "protocol", "hostIp", values=LEAF)
+        | _objects("containerPortRange", "target", "name", values=WORDS | PORTS)
+        | PORTS
+        | LEAF,
+        max_size=2,
     ),
     "env": st.dictionaries(WORDS, ANY, max_size=2),
     "volumes": st.lists(
@@ -229,6 +239,8 @@ VALID: dict[str, list[object]] = {
         [],
         [{"containerPort": 80}],
         [{"containerPort": "80", "hostPort": "8080", "protocol": "udp", "hostIp": "::1"}],
+        ["80", 81, "8082:82/udp", "127.0.0.1::83", "[::1]:8084-8085:84-85", {"target": 90, "published": "9"}],
+        [{"containerPortRange": "80-82", "name": "web", "appProtocol": "http2"}],
     ],
     "env": [{}, {"A": "b", "C": 1, "D": True, "E": ""}],
     "volumes": [
@@ -329,6 +341,7 @@ VALID_SPELLINGS: dict[str, list[object]] = {
     "resourceRequirements": [[], [{"type": "GPU", "value": "1"}]],
     "linuxParameters": [
         {"initProcessEnabled": True, "sharedMemorySize": 64, "swappiness": 10},
+        {"tmpfs": [{"containerPath": "/a", "size": "64", "mountOptions": ["noexec"]}]},
         {"capabilities": {"add": [], "drop": ["ALL"]}, "devices": [{"hostPath": "/dev/fuse"}]},
     ],
     "restartPolicy": [{"enabled": False}, {"enabled": True, "ignoredExitCodes": [0]}],
@@ -420,6 +433,9 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
         "image": {"image": "NGINX"},
         "memory": {"memory": "5m"},
         "hostIp": {"portMappings": [{"containerPort": 80, "hostIp": "1.2.3"}]},
+        "portMappings": {"portMappings": ["80-81:80"]},
+        "containerPortRange": {"ports": [{"containerPortRange": "80-79"}]},
+        "network": {"network": "awsvpc"},
         "ipv4Address": {"networks": {"mine": {"ipv4Address": "10.0.0.300"}}},
         "ipv6Address": {"networks": {"mine": {"ipv6Address": "10.0.0.3"}}},
         "linkLocalIps": {"networks": {"mine": {"linkLocalIps": ["169.254.1"]}}},
@@ -527,7 +543,23 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
     ("image", "Nginx", "image", "the name of an image is in lower case", 'Write "nginx".'),
     ("image", 5, "image", "5 is not an image reference", "Write an image reference."),
     ("portMappings", {}, "portMappings", "an object is not a list of port mappings", "Write a list of port"),
-    ("portMappings", [80], "portMappings[0]", "80 is not a port mapping", "Write a port mapping."),
+    ("portMappings", ["80:"], "portMappings[0]", '"80:" is not a port mapping', "Write a port mapping"),
+    ("portMappings", [True], "portMappings[0]", "true is not a whole number", "Write a whole number"),
+    ("portMappings", [{"hostPort": 80}], "portMappings[0]", 'the key "containerPort" is missing', "Write"),
+    (
+        "portMappings",
+        [{"published": "8080-8090", "target": 80}],
+        "portMappings[0].published",
+        '"8080-8090" is not a whole number from 0 to 65535',
+        "Write a whole number",
+    ),
+    (
+        "network",
+        "awsvpc",
+        "network",
+        "no container gets a network interface of its own from AWS here",
+        "Write bridge, with portMappings, or host.",
+    ),
     (
         "portMappings",
         [{}],
@@ -877,6 +909,30 @@ def _depends(condition: str) -> dict[str, object]:
         (
             {"portMappings": [{"containerPort": "80", "protocol": "tcp"}]},
             {"portMappings": [{"containerPort": 80}]},
+        ),
+        (
+            {"ports": ["[::0001]:8080:80/tcp", 81, "127.0.0.1::82", "90-91:95-96/udp"]},
+            {
+                "portMappings": [
+                    {"containerPort": 80, "hostIp": "::1", "hostPort": 8080},
+                    {"containerPort": 81},
+                    {"containerPort": 82, "hostIp": "127.0.0.1"},
+                    {"containerPort": 95, "hostPort": 90, "protocol": "udp"},
+                    {"containerPort": 96, "hostPort": 91, "protocol": "udp"},
+                ]
+            },
+        ),
+        (
+            {"ports": [{"target": 80, "published": "8080", "host_ip": "::1", "mode": "host", "name": "a"}]},
+            {"portMappings": [{"containerPort": 80, "hostIp": "::1", "hostPort": 8080}]},
+        ),
+        (
+            {"portMappings": [{"containerPortRange": "80-81", "protocol": "tcp", "appProtocol": "http"}]},
+            {"portMappings": [{"containerPort": 80}, {"containerPort": 81}]},
+        ),
+        (
+            {"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 64, "mountOptions": ["ro"]}]}},
+            {"tmpfs": [{"containerPath": "/a", "mountOptions": ["ro"], "size": 1 << 26}]},
         ),
         ({"volumes": [{"containerPath": "/a", "mode": "rw"}]}, {"volumes": [{"containerPath": "/a"}]}),
         ({"healthCheck": {"command": "true"}}, {"healthCheck": {"command": ["CMD-SHELL", "true"]}}),

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup.body import create_body
-from dockerup.keys import CONTAINER_KEYS
+from dockerup.keys import CONTAINER_KEYS, needed_versions
 from dockerup.keys.networks import joined_at_create
 from dockerup.problems import Origin
 from dockerup.sources.confdir import read_confdir
@@ -579,3 +579,16 @@ def test_the_two_containers_example_as_user_data() -> None:
     assert specs["logstash-forwarder"].definition["volumes"] == [
         {"containerPath": "/var/log/containers", "hostPath": "/var/log/ext", "mode": "ro"}
     ]
+
+
+def test_mac_address_is_the_containers_own_where_an_old_engine_knows_no_other() -> None:
+    networks = {"own": {"macAddress": "02:42:AC:11:00:02"}}
+    first, second = spec(networks=networks), spec(network="a", networks={"a": {}, **networks})
+    old = create_body(first, {}, (), {}, (1, 43))
+    assert old["MacAddress"] == "02:42:ac:11:00:02"
+    assert old["NetworkingConfig"] == {"EndpointsConfig": {"own": {}}}
+    new = create_body(first, {}, (), {}, (1, 44))
+    assert new["NetworkingConfig"] == {"EndpointsConfig": {"own": {"MacAddress": "02:42:ac:11:00:02"}}}
+    assert "MacAddress" not in new
+    assert needed_versions(first.definition) == []
+    assert needed_versions(second.definition) == [("networks.own.macAddress", "1.44")]

@@ -124,5 +124,5 @@ def test_what_an_old_engine_does_not_know_is_told_with_its_version() -> None:
                 "bind": {"readOnlyNonRecursive": True},
             },
         ]
-    ).definition["volumes"]
-    assert {version for _, version in needs(listed)} == {"1.44", "1.45"}
+    ).definition
+    assert {version for _, version in needs(listed["volumes"], listed)} == {"1.44", "1.45"}
