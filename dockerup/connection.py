@@ -153,8 +153,11 @@ class Connection:
         asked = {spec.image.platform for spec in desired.specs if spec.image.platform}
         if not asked:
             return {}
-        machine = str(self.info(time.time()).get("Architecture") or "")
-        handlers = _emulations() if self.engine.url.startswith("unix://") and not _own_id() else None
+        told = self.info(time.time())
+        machine = str(told.get("Architecture") or "")
+        # A socket here may lead to an engine in a virtual machine.
+        here = self.engine.url.startswith("unix://") and told.get("KernelVersion") == os.uname().release
+        handlers = _emulations() if here and not _own_id() else None
         found = {platform: cannot_run(platform, machine, handlers) for platform in sorted(asked)}
         return {platform: why for platform, why in found.items() if why}
 

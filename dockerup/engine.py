@@ -45,7 +45,15 @@ from dockerup.steps import Create
 
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
-ENGINE_INFO = ("RegistryConfig", "HttpProxy", "HttpsProxy", "NoProxy", "DockerRootDir", "Architecture")
+ENGINE_INFO = (
+    "RegistryConfig",
+    "HttpProxy",
+    "HttpsProxy",
+    "NoProxy",
+    "DockerRootDir",
+    "Architecture",
+    "KernelVersion",
+)
 # The first API versions that tell which manifests an index names and which of them are here (containerd's
 # image store; Engine 27.2 and 28.0). Before them, an index with anything new in it is another image.
 LISTED_MANIFESTS = (1, 47)

@@ -85,7 +85,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
                 notes += host.place_secrets(desired)
             work = _Work(desired, host, run, settings.concurrency)
             local = LocalImages.of(work.before.images)
-            asked = questions(desired.specs, local, pull=settings.pull and run.look)
+            asked = questions(desired.specs, local, pull=settings.pull) if run.look else frozenset()
             policy = _policy(settings, run, work.before, host.engine.api, host.cannot_run(desired))
             if run.act and asked and stands_still(desired, work.observed):
                 # What needs no registry does not wait for one.

@@ -35,5 +35,13 @@ def unclear_bonds(specs: Iterable[ContainerSpec], replicas: Replicas) -> list[tu
             if name in replicas:
                 what = f'"{name}" is an entry with replicas, and this needs one container'
                 fix = f"Write one of them: {name}-1."
-                found.append((Problem(spec.origin, what, fix), spec))
+                found.append((Problem(spec.origin.at(_key(spec, name)), what, fix), spec))
     return found
+
+
+def _key(spec: ContainerSpec, name: str) -> str:
+    """Return the key by which a spec holds on to a container."""
+    if name in spec.links:
+        return "links"
+    joined = f"container:{name}"
+    return next((key for key in ("network", "pid", "ipc") if spec.definition.get(key) == joined), "volumes")

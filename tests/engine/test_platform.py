@@ -33,6 +33,9 @@ def test_entry_with_a_platform_gets_and_follows_that_part_of_an_index(story: Sto
     asked = len(story.registry.requests())
     story.nothing_to_do()
     assert all(one.startswith("HEAD") for one in story.registry.requests()[asked:])
+    asked = len(story.registry.requests())
+    assert app.reference in story.run("status").stdout
+    assert story.registry.requests()[asked:] == []
 
     story.registry.push_index({ours: second, FOREIGN: there}, "app")
     ran = story.run()

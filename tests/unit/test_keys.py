@@ -34,7 +34,7 @@ BEYOND_SCHEMA = {
         r".* is not an amount of memory that a container can have$",  # once the unit is counted in
     ),
     "hostIp": r'".*" is no IP address$',
-    "portMappings": r'".*" is no IP address$|.* is no range|.* are ranges of different lengths$|a range has no',
+    "portMappings": r'".*" is no IP address$|.* is no range|.* are ranges of different len|a range has no',
     "containerPortRange": r".* is no range of 1 to 1000 ports$",
     "network": r"no container gets a network interface",
     "ipv4Address": r'".*" is not an IPv4 address$',

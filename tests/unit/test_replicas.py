@@ -82,6 +82,7 @@ def test_what_waits_for_the_entry_waits_for_all_and_what_signals_it_signals_all(
             "2 replicas cannot all have the ipv4Address of own",
         ),
         ([{**WEB, "dependsOn": ["web"]}], "containers depend on each other in a circle: web-1 -> web-1"),
+        ([WEB, {"name": "side", "image": "app:1", "volumes": [{"from": "web"}]}], "confdir: [1].volumes"),
         (
             [WEB, {"name": "side", "image": "app:1", "network": "container:web"}],
             '"web" is an entry with replicas, and this needs one container',
