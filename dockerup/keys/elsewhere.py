@@ -120,15 +120,35 @@ _REFUSED: Mapping[str, Spelling] = {
     ),
     "credentialSpecs": _refused(*_WINDOWS),
     "credential_spec": _refused(*_WINDOWS),
-    "isolation": _refused(*_WINDOWS),
+    **dict.fromkeys(
+        ("isolation", "cpuCount", "cpuPercent", "ioMaximumIOps", "ioMaximumBandwidth"), _refused(*_WINDOWS)
+    ),
     "cpu_count": _refused(*_WINDOWS),
     "cpu_percent": _refused(*_WINDOWS),
-    "cpu_rt_period": _refused("Debian's kernels have no real-time groups", "Take it out."),
-    "cpu_rt_runtime": _refused("Debian's kernels have no real-time groups", "Take it out."),
+    **dict.fromkeys(
+        ("cpu_rt_period", "cpu_rt_runtime", "cpuRtPeriod", "cpuRtRuntime"),
+        _refused("Debian's kernels have no real-time groups", "Take it out."),
+    ),
     "build": _refused("dockerup builds no images", "Build it elsewhere, push it, and write image: NAME."),
     "deploy": _refused(
         "this is about a cluster",
-        "Write its resources here: cpus, memory, memoryReservation, pidsLimit, gpus.",
+        "Write what it says here: cpus, memory, memoryReservation, pidsLimit, gpus, replicas.",
+    ),
+    **{
+        name: _refused("nothing is run beside a container's own program", "Write it into entrypoint.")
+        for name in ("hooks", "pre_start", "post_start", "pre_stop")
+    },
+    "configs": _refused("dockerup keeps no files", "Write volumes: [{containerPath: PATH, hostPath: PATH}]."),
+    "label_file": _refused("labels are not read from files", "Write labels."),
+    "external_links": _refused("all that is linked to is listed, or left alone", "Write links."),
+    "registryAuth": _refused("a login is for a registry, not for a container", "Write it in dockerup.conf."),
+    "pull_refresh_after": _refused(
+        "what is newer is looked for in each run", "Write update: {minAge: TIME}."
+    ),
+    "runtimePlatform": _refused("this is for a whole task", "Write platform: linux/arm64 or linux/amd64."),
+    "cpuReservation": _refused("Docker reserves no time", "Write cpu, which is the share of it."),
+    "use_api_socket": _refused(
+        "no socket is mounted unasked", "Write volumes: [/run/docker.sock:/run/docker.sock]."
     ),
     "extends": _refused("an entry cannot continue another", "Write out all of its keys."),
     "mac_address": _refused(
@@ -137,6 +157,9 @@ _REFUSED: Mapping[str, Spelling] = {
     "profiles": _refused("all that is listed runs", "Take the entry out where it must not run."),
 }
 SPELLINGS: Mapping[str, Spelling] = {
+    "environmentFiles": words.empty_list(
+        "ECS's files are in S3", "Put them on this host, and write envFiles: [PATH]."
+    ),
     **SECURITY_SPELLINGS,
     **DEVICE_SPELLINGS,
     "linuxParameters": Spelling(

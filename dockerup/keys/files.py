@@ -67,9 +67,18 @@ def env_files() -> Kind:
 def secrets() -> Kind:
     """An object of secrets, each with the file that holds it."""
     one = kinds.checked(object_of(_SECRET_KEYS, "a secret: an object with file"), _secret)
-    return kinds.map_of(
+    whole = kinds.map_of(
         one, "an object of secrets", "the name of a secret", r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,63}"
     )
+    none = words.empty_list("ECS's secrets are in AWS", "Write {NAME: {file: PATH, env: VARIABLE}}.").kind
+
+    def read(value: Any, origin: Origin) -> dict[str, Any]:
+        if isinstance(value, list) and all(isinstance(one, Mapping) for one in value):
+            return dict(none.read(value, origin))
+        found: dict[str, Any] = whole.read(value, origin)
+        return found
+
+    return Kind(whole.says, read, {"title": whole.says, "anyOf": [whole.schema, none.schema]})
 
 
 def _secret(value: dict[str, Any], origin: Origin) -> dict[str, Any]:

@@ -38,6 +38,14 @@ _LOG_KEYS = {
 }
 
 
+# Printed by ECS for each container.
+_LOG_SPELLINGS = {
+    "secretOptions": words.empty_list(
+        "its values are in AWS", "Write options, whose values are kept out of logs, labels and plans."
+    )
+}
+
+
 def _restart() -> Kind:
     word = kinds.choice(_RESTART)
     counted = kinds.text(word.says, _RETRIES)
@@ -140,7 +148,9 @@ LIFE: Mapping[str, ContainerKey] = {
         Change.NOTHING,
     ),
     "logConfiguration": row(
-        kinds.checked(object_of(_LOG_KEYS, "a log configuration: an object"), _log_configuration),
+        kinds.checked(
+            object_of(_LOG_KEYS, "a log configuration: an object", _LOG_SPELLINGS), _log_configuration
+        ),
         "where its output goes, instead of the engine's default",
         tell=to("HostConfig.LogConfig", _log),
         aliases=("logging",),

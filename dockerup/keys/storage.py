@@ -18,7 +18,12 @@ STORAGE: Mapping[str, ContainerKey] = {
         needs=volumes.needs_of_volumes,
     ),
     "mountPoints": row(volumes.mount_points(), "ECS's form of `volumes` by name", default=[]),
-    "volumesFrom": row(volumes.volumes_from(), "ECS's form of `volumes[].from`", default=[]),
+    "volumesFrom": row(
+        volumes.volumes_from(),
+        "ECS's form of `volumes[].from`, and Compose's",
+        aliases=("volumes_from",),
+        default=[],
+    ),
     "tmpfs": row(
         volumes.tmpfs(),
         "memory file systems: objects, or `PATH:size=64m,mode=1777`",

@@ -19,7 +19,7 @@ from dockerup.problems import Origin
 
 VOLUME_NAME = r"[a-zA-Z0-9][a-zA-Z0-9_.-]+"
 _PROPAGATIONS = ("private", "rprivate", "shared", "rshared", "slave", "rslave")
-_WORDS = ("rw", "ro", "z", "Z", "nocopy", *_PROPAGATIONS)
+_WORDS = ("rw", "ro", "z", "Z", "nocopy", "cached", "delegated", "consistent", *_PROPAGATIONS)
 _OPTIONS = rf"(?:{'|'.join(_WORDS)})(?:,(?:{'|'.join(_WORDS)}))*"
 _SHORT = rf"(?:/[^\0:\n]*|{VOLUME_NAME}):/[^\0:\n]*(?::{_OPTIONS})?|/[^\0:\n]*"
 _MOUNT_ONLY = ("nonRecursive", "readOnlyNonRecursive", "readOnlyForceRecursive")
@@ -116,6 +116,10 @@ _VOLUME_KEYS = {
     "mode": Key(kinds.choice({"rw": "rw", "ro": "ro"}), "`rw` or `ro`"),
     "readOnly": Key(kinds.truth(), "`true` is `mode: ro`", aliases=("read_only",)),
     "from": Key(words.name, "take all volumes of this container", aliases=("sourceContainer",)),
+    "consistency": Key(
+        kinds.choice({one: one for one in ("default", "consistent", "cached", "delegated")}),
+        "accepted, and means nothing on Linux",
+    ),
     "bind": Key(
         kinds.checked(object_of(_BIND_KEYS, "an object"), _with_meaning(_BIND_DEFAULTS)),
         "how a host path is mounted",
@@ -143,6 +147,7 @@ def _volume(value: dict[str, Any], origin: Origin) -> dict[str, Any]:
         )
     if "from" not in value and "containerPath" not in value:
         refuse(origin, 'the key "containerPath" is missing', "Write containerPath: /path/in/the/container.")
+    value.pop("consistency", None)
     found = {key: part for key, part in value.items() if key not in {"type", "readOnly", "mode", *_FORMS}}
     read_only = _read_only(value, origin)
     if value.get("type") == "tmpfs" or "tmpfs" in value:
@@ -227,24 +232,10 @@ def _short_volume(text: str, origin: Origin) -> dict[str, Any]:
     return {**found, **({"bind": without_defaults(_BIND_DEFAULTS, bind)} if bind else {})}
 
 
-def _either(objects: Kind, says: str, pattern: str, meaning: Any) -> Kind:
-    """An object, or a short string that is read as one."""
-    short = kinds.text(says, pattern)
-
-    def read(value: Any, origin: Origin) -> Any:
-        return (
-            meaning(value, origin)
-            if isinstance(value, str) and short.read(value, origin)
-            else objects.read(value, origin)
-        )
-
-    return Kind(says, read, {"title": says, "anyOf": [short.schema, objects.schema]})
-
-
 def volumes() -> Kind:
     """A list of volumes, each an object or a short string; those that are tmpfs stay marked as such."""
     objects = kinds.checked(object_of(_VOLUME_KEYS, "a volume"), lambda value, _origin: value, _SHAPES)
-    one = kinds.checked(_either(objects, "a volume", _SHORT, _short_volume), _volume)
+    one = kinds.checked(words.either(objects, "a volume", _SHORT, _short_volume), _volume)
     return kinds.checked(kinds.list_of(one, "a list of volumes"), as_sorted)
 
 
@@ -270,8 +261,15 @@ def volumes_from() -> Kind:
         "readOnly": _VOLUME_KEYS["readOnly"],
     }
 
-    one = kinds.checked(object_of(keys, "a container's volumes"), _mount_point)
+    says, short = "a container's volumes", rf"(?:container:)?{words.NAME}(?::(?:ro|rw))?"
+    one = kinds.checked(words.either(object_of(keys, says), says, short, _short_from), _mount_point)
     return kinds.checked(kinds.list_of(one, "a list of containers"), as_sorted)
+
+
+def _short_from(text: str, _origin: Origin) -> dict[str, Any]:
+    """Return what Compose's form of it means: "db:ro", "container:db"."""
+    name, _, mode = re.sub("^container:(?!r[ow]$)", "", text).partition(":")
+    return {"sourceContainer": name, "readOnly": mode == "ro"}
 
 
 def tmpfs() -> Kind:
@@ -279,7 +277,7 @@ def tmpfs() -> Kind:
     keys = {"containerPath": Key(words.path, "path inside the container", required=True), **_TMPFS_OPTIONS}
     says = "a memory file system"
     short = r"/[^\0:\n]*(?::[a-z0-9][a-zA-Z0-9_.%=-]*(?:,[a-z0-9][a-zA-Z0-9_.%=-]*)*)?"
-    one = kinds.checked(_either(object_of(keys, says), says, short, _short_tmpfs), _tmpfs)
+    one = kinds.checked(words.either(object_of(keys, says), says, short, _short_tmpfs), _tmpfs)
     return kinds.checked(kinds.one_or_list(one, "a list of memory file systems"), as_sorted)
 
 

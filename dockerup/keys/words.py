@@ -9,6 +9,7 @@ from typing import Any, Callable
 
 from dockerup import kinds
 from dockerup.kinds import Kind, gather, refuse
+from dockerup.objects import Spelling
 from dockerup.problems import Origin
 
 NAME = r"(?![\s\S]*\.dockerup-(?:new|old|failed)$)[a-zA-Z0-9][a-zA-Z0-9_.-]+"
@@ -98,6 +99,26 @@ def pairs(
     line_schema = {"type": "string", "pattern": rf"^(?:{key_pattern})=[^\0]*$(?!\n)"}
     listed = {"type": "array", "items": {"anyOf": [line_schema, one]}}
     return Kind(says, read, {"title": says, "anyOf": [whole.schema, listed]})
+
+
+def either(objects: Kind, says: str, pattern: str, meaning: Callable[[str, Origin], Any]) -> Kind:
+    """An object, or a short string that is read as one."""
+    short = kinds.text(says, pattern, also=meaning)
+
+    def read(value: Any, origin: Origin) -> Any:
+        return (short if isinstance(value, str) else objects).read(value, origin)
+
+    return Kind(says, read, {"title": says, "anyOf": [short.schema, objects.schema]})
+
+
+def empty_list(what: str, fix: str) -> Spelling:
+    """A name that other tools print with an empty list in it, which means nothing; any other is refused."""
+
+    def read(value: Any, origin: Origin) -> Any:
+        return [] if value == [] else refuse(origin, what, fix)
+
+    kind = Kind("an empty list", read, {"type": "array", "maxItems": 0})
+    return Spelling(kind, f"an empty list, as ECS prints it; else {what}", lambda *_: {})
 
 
 secrets = kinds.map_of(

@@ -336,6 +336,7 @@ for _row in rows():
     VALID.setdefault(_row.key, []).append(_row.says)
 # What ECS and Compose say in another shape.
 VALID_SPELLINGS: dict[str, list[object]] = {
+    "environmentFiles": [[]],
     "capabilities": [{"add": ["NET_ADMIN"], "drop": []}, {"drop": ["ALL"]}],
     "gpus": ["all", 2, [{"driver": "nvidia", "device_ids": ["0", "1"]}]],
     "resourceRequirements": [[], [{"type": "GPU", "value": "1"}]],
@@ -933,6 +934,35 @@ def _depends(condition: str) -> dict[str, object]:
         (
             {"linuxParameters": {"tmpfs": [{"containerPath": "/a", "size": 64, "mountOptions": ["ro"]}]}},
             {"tmpfs": [{"containerPath": "/a", "mountOptions": ["ro"], "size": 1 << 26}]},
+        ),
+        ({"environmentFiles": [], "secrets": []}, {"secrets": {}}),
+        (
+            {"logConfiguration": {"logDriver": "local", "secretOptions": []}},
+            {"logConfiguration": {"logDriver": "local"}},
+        ),
+        (
+            {"volumes_from": ["container:db:ro", "mq", "container:ro"]},
+            {
+                "volumesFrom": [
+                    {"readOnly": True, "sourceContainer": "container"},
+                    {"readOnly": True, "sourceContainer": "db"},
+                    {"sourceContainer": "mq"},
+                ]
+            },
+        ),
+        (
+            {
+                "volumes": [
+                    "/a:/b:cached",
+                    {"containerPath": "/c", "hostPath": "/d", "consistency": "delegated"},
+                ]
+            },
+            {
+                "volumes": [
+                    {"containerPath": "/b", "hostPath": "/a"},
+                    {"containerPath": "/c", "hostPath": "/d"},
+                ]
+            },
         ),
         ({"volumes": [{"containerPath": "/a", "mode": "rw"}]}, {"volumes": [{"containerPath": "/a"}]}),
         ({"healthCheck": {"command": "true"}}, {"healthCheck": {"command": ["CMD-SHELL", "true"]}}),

@@ -456,6 +456,14 @@ PORT = [{"containerPort": 80, "hostPort": 8080}]
         ({"env": {}, "environment": []}, "environment", '"env" and "environment" are two spellings of one'),
         ({"capabilities": {"add": ["KILL"]}, "cap_add": []}, "capabilities", '"cap_add" and "capabilities"'),
         ({"build": "."}, "build", "dockerup builds no images"),
+        ({"secrets": [{"name": "A", "valueFrom": "arn"}]}, "secrets", "ECS's secrets are in AWS"),
+        ({"environmentFiles": [{"type": "s3"}]}, "environmentFiles", "ECS's files are in S3"),
+        (
+            {"logConfiguration": {"logDriver": "x", "secretOptions": [{}]}},
+            "logConfiguration.secretOptions",
+            "its values are in AWS",
+        ),
+        ({"mac_address": "02:42:ac:11:00:02"}, "mac_address", "a MAC address is that on one network"),
         ({"deploy": {"replicas": 2}}, "deploy", "this is about a cluster"),
         (
             {"volumes": [{"containerPath": "/a"}, {"containerPath": "/a/", "hostPath": "/b"}]},
@@ -592,3 +600,13 @@ def test_mac_address_is_the_containers_own_where_an_old_engine_knows_no_other() 
     assert "MacAddress" not in new
     assert needed_versions(first.definition) == []
     assert needed_versions(second.definition) == [("networks.own.macAddress", "1.44")]
+
+
+def test_port_alone_that_cloud_init_may_not_have_read_as_it_was_typed_asks_for_quotes() -> None:
+    items = [
+        Item({"image": "nginx", "ports": [port]}, Origin("user-data", lossy=True)) for port in (1342, "80")
+    ]
+    assert [one.what for one in parse(items[:1], "user-data").problems] == [
+        "cloud-init may not have read this as it was typed"
+    ]
+    assert parse(items[1:], "user-data").specs[0].ports == (Port(80),)
