@@ -17,7 +17,7 @@ from typing import Any, Callable
 from dockerup.credentials import Logins
 from dockerup.desired import Desired
 from dockerup.endpoints import CERTIFICATES, EngineRegistries
-from dockerup.engine import Engine, EngineError, Stream, own_container_id
+from dockerup.engine import Engine, EngineError, own_container_id
 from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
@@ -31,6 +31,7 @@ from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Disk, Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Prove
+from dockerup.streams import Stream
 from dockerup.watch import Watch
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
@@ -106,14 +107,14 @@ class Connection:
         self,
         refs: Collection[ImageRef],
         missing: Collection[ImageRef],
-        doubtful: Mapping[ImageRef, str] | None = None,
+        doubtful: Mapping[ImageRef, Collection[str]] | None = None,
         *,
         keep: bool,
     ) -> Checked:
         """Return what the registries say of some references; one that is away says Unknown.
 
         `missing` are those without an image here, `doubtful` those whose image may have been made here, with
-        the digest of it. `keep`: what the registries taught is for the next run.
+        the digests of it. `keep`: what the registries taught is for the next run.
         """
         if not refs:
             return Checked({}, RegistryMemory())
@@ -227,11 +228,13 @@ class Connection:
 def connect(settings: Settings, cache: Cache, environ: Mapping[str, str]) -> Iterator[Connection]:
     """Connect to the engine for the length of a run. Raises EngineError when it cannot be used."""
     url, now = engine_url(settings, environ), time.time()
-    known = cache.api_version(url, now)
     try:
-        engine = Engine(url, environ, known)
-        if known is None:
-            cache.keep_api_version(url, engine.api_version, now)
+        engine = Engine(
+            url,
+            environ,
+            cache.api_version(url, now),
+            lambda version: cache.keep_api_version(url, version, now),
+        )
         watch = Watch(engine)
         try:
             yield Connection(engine, settings, cache, watch, Logins(settings, environ))

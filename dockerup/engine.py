@@ -1,4 +1,4 @@
-"""The engine: one picture of the host, and one verb for each effect. The only room with the Docker SDK in it.
+"""The engine: one picture of the host, and one verb for each effect.
 
 Docker Engine API 1.41 and later (https://docs.docker.com/reference/api/engine/).
 """
@@ -8,15 +8,12 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, Callable
 
-import requests
-from docker import errors as docker_errors
-from docker.types import CancellableStream
 from docker.utils import kwargs_from_env
 
 from dockerup import labels as label_names
@@ -42,6 +39,7 @@ from dockerup.secret_files import secrets_directory
 from dockerup.snapshot import ContainerId, Detail, Image, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
+from dockerup.streams import Events, Stream, stream_of
 
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
@@ -62,72 +60,36 @@ LOGS_TIMEOUT = 10  # seconds without a byte of them
 EVENTS_TIMEOUT = 10  # seconds, for those of the past
 
 
-@dataclass(frozen=True)
-class Event:
-    """Something that happened to a container; `kind` is the engine's: "die", "health_status: healthy"."""
-
-    container_id: ContainerId
-    kind: str
-
-
-class Stream:
-    """What the engine tells, an object of JSON a line: read by one thread, once; any other may close it."""
-
-    def __init__(self, response: requests.Response, verb: str, subject: str) -> None:
-        self._response = response
-        self._verb, self._subject = verb, subject
-        self._closing = CancellableStream((), response)
-
-    def __iter__(self) -> Iterator[Any]:
-        """Yield what comes until the engine ends it. Raises EngineError when it is cut off."""
-        try:
-            with told(self._verb, self._subject):
-                for line in filter(bytes.strip, self._response.iter_lines()):
-                    yield self._object(line)
-        finally:
-            self._response.close()
-
-    def _object(self, line: bytes) -> Any:
-        try:
-            return json.loads(line)
-        except (ValueError, RecursionError):
-            raise EngineError(f"{self._verb} {self._subject}", None, "it told what is no JSON") from None
-
-    def close(self) -> None:
-        """End the reading, soon; more than once is no harm. The reader then gets any error at all."""
-        with suppress(OSError, AttributeError, docker_errors.DockerException):
-            self._closing.close()
-
-
-class Events:
-    """What happens to containers from now on, to be read by one thread, once; any other may close it."""
-
-    def __init__(self, stream: Stream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[Event]:
-        """Yield the events as they come, until the engine goes or the stream is closed."""
-        # A stream that another thread closes in the middle of a read ends with any of these,
-        # and what is no event ends it too: whoever waits looks by himself then, until there is a new one.
-        with suppress(EngineError, OSError, ValueError, AttributeError, LookupError):
-            for raw in self._stream:
-                yield Event(ContainerId(raw["Actor"]["ID"]), str(raw["Action"]))
-
-    def close(self) -> None:
-        """End the reading, soon; more than once is no harm."""
-        self._stream.close()
+def _forget(_version: str) -> None:
+    """Keep nothing of the version that an engine speaks."""
 
 
 class Engine:
     """A connection to one engine."""
 
-    def __init__(self, url: str, environ: Mapping[str, str], api_version: str | None = None) -> None:
-        """Connect to the engine at `url`; without `api_version` it is asked for its own."""
+    def __init__(
+        self,
+        url: str,
+        environ: Mapping[str, str],
+        api_version: str | None = None,
+        learned: Callable[[str], None] = _forget,
+    ) -> None:
+        """Connect to the engine at `url`; without `api_version` it is asked for its own.
+
+        `learned` is told each version that the engine was asked for.
+        """
         self.url = url
         self.secrets = secrets_directory(url, environ)
-        tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls")
-        with told("connect to the engine", url):
-            self._api = client_of(url, api_version or "auto", tls or False)
+        self._tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls") or False
+        self._learned = learned
+        self._api = self._connected(api_version)
+
+    def _connected(self, api_version: str | None) -> Any:
+        with told("connect to the engine", self.url):
+            api = client_of(self.url, api_version or "auto", self._tls)
+        if api_version is None:
+            self._learned(str(api.api_version))
+        return api
 
     @property
     def api_version(self) -> str:
@@ -171,7 +133,7 @@ class Engine:
         `networks`: they are asked for in any case, not only where a container of dockerup is on one.
         """
         with told("list", "containers"):
-            containers = tuple(container_from(raw) for raw in self._api.containers(all=True))
+            containers = tuple(map(container_from, self._containers()))
         with told("list", "images"):
             images = self._images()
         found = None
@@ -179,6 +141,23 @@ class Engine:
             with told("list", "networks"):
                 found = tuple(network_from(raw) for raw in self._api.networks())
         return Snapshot(containers, images, found, own_id)
+
+    def _containers(self) -> Any:
+        """Return all containers as the engine lists them, in the version of the API that is its own now.
+
+        Each answer names that, a refusal too. An engine that was upgraded since its version was learned may
+        refuse the one of before (29.0 all under 1.44), or keep from it what it tells of images.
+        """
+        response = self._list_containers()
+        if response.headers.get("Api-Version", self.api_version) != self.api_version:
+            self._api.close()
+            self._api = self._connected(None)
+            response = self._list_containers()
+        raise_for(response, "list containers")
+        return response.json()
+
+    def _list_containers(self) -> Any:
+        return self._api.get(self._url("/containers/json"), params={"all": 1})
 
     def _images(self) -> tuple[Image, ...]:
         query = {"manifests": 1} if self.api >= LISTED_MANIFESTS else {}
@@ -253,7 +232,7 @@ class Engine:
             response = self._api.get(
                 self._url("/events"), params={"filters": filters}, stream=True, timeout=(CALL_TIMEOUT, None)
             )
-            return Events(_stream(response, "listen to", "events"))
+            return Events(stream_of(response, "listen to", "events"))
 
     def lately(self, now: float, unneeded: Mapping[str, float]) -> Lately:
         """Return what has happened to images lately, up to `now` (seconds since the epoch).
@@ -286,7 +265,7 @@ class Engine:
             # The SDK's own pull waits for ever; the session beneath it can be told not to.
             url = self._url("/images/create")
             response = self._api.post(url, params=parameters, headers=headers, stream=True, timeout=timeout)
-            return _stream(response, "pull", image.familiar)
+            return stream_of(response, "pull", image.familiar)
 
     def image_id(self, name: str) -> ImageId | None:
         """Return the id of a local image, None when there is none of that name."""
@@ -425,12 +404,3 @@ def own_container_id(mountinfo: str) -> str:
     """
     found = re.search(r"/containers/([0-9a-f]{64})/hostname ", mountinfo)
     return found.group(1) if found else ""
-
-
-def _stream(response: requests.Response, verb: str, subject: str) -> Stream:
-    try:
-        raise_for(response, f"{verb} {subject}")
-    except EngineError:
-        response.close()
-        raise
-    return Stream(response, verb, subject)

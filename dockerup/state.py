@@ -20,7 +20,7 @@ from typing import Any
 from dockerup.files import make_private, open_own, write_whole
 from dockerup.problems import DockerupError
 
-_VERSION = re.compile(r"1\.[0-9]{1,4}")
+_VERSION = re.compile(r"1\.(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,3})")  # those that the SDK takes
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
 _ENGINE = "engine.json"

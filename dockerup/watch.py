@@ -14,12 +14,13 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 
-from dockerup.engine import Engine, EngineError, Events
+from dockerup.engine import Engine, EngineError
 from dockerup.output import harmless
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge, without
 from dockerup.snapshot import ContainerId, Detail
 from dockerup.steps import Goal, Prove
+from dockerup.streams import Events
 
 # Seconds, all of them.
 CHECK_SLACK = 5.0  # beyond the time in which a health check has to come to its end

@@ -142,7 +142,7 @@ def test_the_engines_modules_alone_import_the_docker_sdk() -> None:
     users = {
         module for module in MODULES for one in IMPORTS[module] if one.name.partition(".")[0] == "docker"
     }
-    assert users == {"dockerup.engine", "dockerup.sdk"}
+    assert users == {"dockerup.engine", "dockerup.sdk", "dockerup.streams"}
 
 
 def test_arrows_go_one_way() -> None:
@@ -160,7 +160,7 @@ def test_only_the_module_for_it_loads_a_package_at_its_start(package: str) -> No
         for one in IMPORTS[module]
         if one.at_start and one.name.partition(".")[0] == package
     }
-    alone = {name: {"dockerup.engine", "dockerup.sdk"} for name in ("docker", "requests")}
+    alone = {name: {"dockerup.engine", "dockerup.sdk", "dockerup.streams"} for name in ("docker", "requests")}
     alone["yaml"] = {"dockerup.yaml_document"}
     assert users <= alone.get(package, set())
 

@@ -201,6 +201,12 @@ def test_a_version_is_known_for_an_hour_and_not_before_it_was_asked(
     assert cache.api_version(URL, now=1000.0 + later) == known
 
 
+@pytest.mark.parametrize("said", ["1.0", "1.23", "1.024", "2.41", "1.41/..", "1.99999", 1.41, None])
+def test_a_version_that_the_sdk_does_not_take_is_none(cache: Cache, said: object) -> None:
+    cache.write("engine.json", {URL: {"api": {"said": said, "at": 0.0}}})
+    assert cache.api_version(URL, now=0.0) is None
+
+
 def test_a_version_is_that_of_its_engine(cache: Cache) -> None:
     cache.keep_api_version(URL, "1.41", now=0.0)
     assert cache.api_version("tcp://10.0.0.1:2376", now=0.0) is None
