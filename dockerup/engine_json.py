@@ -120,14 +120,15 @@ def image_from(raw: Mapping[str, Any], *, podman: bool = False) -> Image:
     digest of its manifest or index; names by digest are among the tags, and `RepoDigests` is made up from
     one of the names, whether or not any registry has the image. It is the bare id for an image whose layers
     came here with another one, packed in another way: that has no time of creation either. podman (4 and 5)
-    makes up digests for all names, too, and keeps ids as the classic store does.
+    has the same, makes up digests for all names from all that an image is known by, and keeps ids as the
+    classic store does.
     """
     image_id = ImageId(raw["Id"])
     names = sorted(name for name in raw.get("RepoTags") or [] if not name.startswith("<none>"))
     shown = sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))
     tags = tuple(name for name in names if "@" not in name)
     if podman:
-        return _of_podman(raw, tags, shown)
+        return _of_podman(raw, names, shown)
     by_digest = any(name.endswith(image_id) for name in shown)
     digests = tuple(name for name in names if "@" in name) if by_digest else tuple(shown)
     parts = parts_from(raw)
@@ -142,16 +143,18 @@ def image_from(raw: Mapping[str, Any], *, podman: bool = False) -> Image:
     )
 
 
-def _of_podman(raw: Mapping[str, Any], tags: tuple[str, ...], shown: Collection[str]) -> Image:
+def _of_podman(raw: Mapping[str, Any], names: Collection[str], shown: Collection[str]) -> Image:
+    tags = tuple(name for name in names if "@" not in name)
     tagged = {tag.rpartition(":")[0] for tag in tags}
     shown = [name for name in shown if not is_owner_tag(name)]
+    digests = [name for name in shown if name in names or name.partition("@")[0] not in tagged]
     return Image(
         image_id=ImageId(raw["Id"]),
         tags=tags,
-        digests=tuple(name for name in shown if name.partition("@")[0] not in tagged),
+        digests=tuple(digests),
         created=int(raw.get("Created", 0)),
         size=int(raw.get("Size", 0)),
-        implied=tuple(name for name in shown if name.partition("@")[0] in tagged),
+        implied=tuple(name for name in shown if name not in digests),
     )
 
 

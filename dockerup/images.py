@@ -98,19 +98,20 @@ def _made_here(ref: ImageRef, local: LocalImages) -> bool:
     return image is not None and not local.digest_of(image.image_id, ref) and not _implied(ref, image)
 
 
-def _implied(ref: ImageRef, image: Image) -> str:
+def _implied(ref: ImageRef, image: Image) -> tuple[str, ...]:
     prefix = f"{ref.familiar_name}@"
-    return next((name[len(prefix) :] for name in image.implied if name.startswith(prefix)), "")
+    return tuple(name[len(prefix) :] for name in image.implied if name.startswith(prefix))
 
 
-def doubtful(refs: Iterable[ImageRef], local: LocalImages) -> Mapping[ImageRef, str]:
-    """Return the references of which nobody knows whether the image here was fetched, with its digest.
+def doubtful(refs: Iterable[ImageRef], local: LocalImages) -> Mapping[ImageRef, tuple[str, ...]]:
+    """Return the references of which nobody knows whether the image here was fetched, with its digests.
 
     A tag of another digest is a newer image only where the registry knows the one that is here, too.
     """
     here = {ref: local.by_tag[ref.familiar] for ref in refs if ref.familiar in local.by_tag}
-    digests = {ref: _implied(ref, image) for ref, image in here.items()}
-    return {ref: digest for ref, digest in digests.items() if digest}
+    unsure = {ref: image for ref, image in here.items() if not local.digest_of(image.image_id, ref)}
+    digests = {ref: _implied(ref, image) for ref, image in unsure.items()}
+    return {ref: one for ref, one in digests.items() if one}
 
 
 def same_for_platform(image: Image, other: Image) -> bool:

@@ -114,27 +114,35 @@ def _known(ref: ImageRef, memory: RegistryMemory, missing: Collection[ImageRef])
     return "" if ref in missing else ref.digest
 
 
-def confirm(checked: Checked, doubtful: Mapping[ImageRef, str], manner: Manner, now: float) -> Checked:
+def confirm(
+    checked: Checked, doubtful: Mapping[ImageRef, Collection[str]], manner: Manner, now: float
+) -> Checked:
     """Return the answers without those that are about somebody else's image; never raises.
 
     `doubtful` are the digests of local images that may have been made on this host. Where a tag means
-    another one, its registry is asked for that of the local image: it has it if the image is its own.
+    another one, its registry is asked for those of the local image: it has one if the image is its own.
     """
     answers = dict(checked.answers)
     others = {
-        ref: ref.with_digest(digest)
-        for ref, digest in doubtful.items()
-        if isinstance(answers.get(ref), Known) and answers[ref] != Known(digest)
+        ref: [ref.with_digest(digest) for digest in digests]
+        for ref, digests in doubtful.items()
+        if _differs(answers.get(ref), digests)
     }
     if not others:
         return checked
-    again = check(others.values(), manner, checked.memory, now, tuple(others.values()))
-    for ref, exact in others.items():
-        answer = again.answers[exact]
-        if isinstance(answer, Unknown):
+    exact = [one for ones in others.values() for one in ones]
+    again = check(exact, manner, checked.memory, now, exact)
+    for ref, ones in others.items():
+        told = [again.answers[one] for one in ones]
+        answer = told[0]
+        if isinstance(answer, Unknown) and not any(isinstance(one, Known) for one in told):
             reason = f"the image here may have been made on this host: {answer.reason}"
             answers[ref] = Unknown(reason, answer.of_registry, answer.wait)
     return Checked(answers, again.memory, (*checked.notes, *again.notes))
+
+
+def _differs(answer: Answer | None, digests: Collection[str]) -> bool:
+    return isinstance(answer, Known) and answer.digest not in digests
 
 
 def _notes(before: RegistryMemory, after: RegistryMemory, asked: Collection[str]) -> Iterator[str]:

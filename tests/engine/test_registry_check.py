@@ -9,14 +9,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dockerup.image import Answer, Known, Unknown, parse_reference
+from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
 from dockerup.logins import Login
+from dockerup.registry import Manner, check, confirm
+from dockerup.registry_memory import RegistryMemory
 from dockerup.transport import Timeouts
 from tests.testbed.images import Image, make_image
 from tests.testbed.registry import Registry
@@ -78,6 +80,65 @@ def test_the_digest_is_the_one_that_the_engine_lists_after_a_pull(
     assert isinstance(answer, Known)
     assert client.inspect_image(ref.familiar)["RepoDigests"] == [ref.with_digest(answer.digest).familiar]
     assert client.inspect_image(ref.familiar)["RepoTags"] == [ref.familiar]
+
+
+# Where the image that is here may have been made here (containerd's store does not tell).
+
+
+def confirmed(refs: list[ImageRef], here: Mapping[ImageRef, tuple[str, ...]]) -> dict[ImageRef, Answer]:
+    """Ask for some references, of which images with these digests are here; return what is to be acted on."""
+    manner, now = Manner(timeouts=QUICK), time.time()
+    return {**confirm(check(refs, manner, RegistryMemory(), now), here, manner, now).answers}
+
+
+def test_the_registry_is_asked_for_the_image_that_is_here_only_where_its_tag_means_another(
+    plain: Registry, image: Image
+) -> None:
+    older = plain.push(image, "app", "1").digest
+    newer = plain.push(make_image("2"), "app", "1")
+    refs = [parse_reference(plain.reference("app", "1")), parse_reference(plain.reference("none", "1"))]
+    gone = Unknown(f"{plain.host} has no such tag: none:1")
+    for here, more in ((older, 1), (newer.digest, 0)):
+        before = len(plain.requests())
+        answers = confirmed(refs, dict.fromkeys(refs, (here,)))
+        assert answers == {refs[0]: Known(newer.digest), refs[1]: gone}
+        asked = [f"HEAD /v2/app/manifests/{older}"] * more
+        assert plain.requests()[before + 2 :] == asked
+    before = len(plain.requests())
+    assert confirmed(refs[:1], {})[refs[0]] == Known(newer.digest)
+    assert len(plain.requests()) == before + 1
+    several = (make_image("made here").digest, older)
+    assert confirmed(refs[:1], {refs[0]: several})[refs[0]] == Known(newer.digest)
+
+
+def test_a_tag_of_another_image_is_unknown_where_the_registry_does_not_know_the_one_that_is_here(
+    plain: Registry, image: Image
+) -> None:
+    ref = parse_reference(plain.push(image, "app", "1").reference)
+    other = parse_reference(plain.push(image, "other", "1").reference)
+    answers = confirmed([ref, other], {ref: (make_image("made here").digest,)})
+    assert answers[other] == Known(image.digest)
+    answer = answers[ref]
+    assert isinstance(answer, Unknown)
+    assert answer.reason.startswith("the image here may have been made on this host: ")
+    assert not answer.of_registry
+
+
+def test_a_registry_that_goes_between_two_questions_is_said_to_be_away() -> None:
+    """Its tag means another image, and of the one that is here it tells nothing."""
+
+    def answer(request: Request) -> Reply:
+        return Reply(503, {"Retry-After": "70"}) if "sha256" in request.path else DIGEST
+
+    with Site(answer) as site:
+        ref, manner, now = site.ref(), Manner(timeouts=QUICK), time.time()
+        checked = check([ref], manner, RegistryMemory(), now)
+        found = confirm(checked, {ref: (make_image().digest,)}, manner, now)
+    told = found.answers[ref]
+    assert isinstance(told, Unknown)
+    assert (told.of_registry, told.wait) == (True, 70)
+    assert site.host in found.memory.away
+    assert len([note for note in found.notes if note.startswith(site.host)]) == 1
 
 
 def test_a_tag_that_is_not_there_is_unknown(plain: Registry) -> None:

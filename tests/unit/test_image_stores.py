@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -59,6 +60,30 @@ def test_containerds_store_shows_a_digest_of_one_name_and_means_all(shown: str) 
     assert one.implied == (f"{HOST}/app@{X}", f"mine@{X}")
 
 
+def podman(*names: str, shown: Sequence[str]) -> Image:
+    return image_from({"Id": Y, "RepoTags": list(names), "RepoDigests": list(shown)}, podman=True)
+
+
+def test_podman_makes_up_a_digest_for_each_name_and_lists_the_true_ones_among_the_tags() -> None:
+    shown = (f"{HOST}/app@{X}", f"localhost/mine@{X}", f"dockerup.invalid/app@{X}")
+    names = (f"{HOST}/app:latest", "localhost/mine:1", "dockerup.invalid/app:e7")
+    fetched = podman(*names, f"{HOST}/app@{X}", shown=shown)
+    assert fetched.tags == tuple(sorted(names))
+    assert fetched.digests == (f"{HOST}/app@{X}",)
+    assert fetched.implied == (f"localhost/mine@{X}",)
+    perhaps = podman(*names, shown=shown)
+    assert perhaps.digests == ()
+    assert perhaps.implied == (f"{HOST}/app@{X}", f"localhost/mine@{X}")
+
+
+def test_image_that_podman_knows_by_more_digests_may_have_any_of_them_from_a_registry() -> None:
+    """It makes them up from all that it was fetched by: its own, and that of each index."""
+    shown = (f"{HOST}/app@{X}", f"{HOST}/app@{Y}")
+    assert doubtful([REF], LocalImages.of([podman(f"{HOST}/app:latest", shown=shown)])) == {REF: (Y, X)}
+    sure = podman(f"{HOST}/app:latest", f"{HOST}/app@{X}", shown=shown)
+    assert doubtful([REF], LocalImages.of([sure])) == {}
+
+
 def test_image_out_of_an_archive_has_no_digest_of_a_registry() -> None:
     note = {"annotations": {"io.containerd.image.name": f"{HOST}/app:latest"}}
     assert containerd(f"{HOST}/app:latest", Descriptor=note).implied == ()
@@ -98,7 +123,7 @@ def test_registry_is_asked_for_what_it_may_have_and_not_for_what_was_made_here()
     specs = [spec_of(f"{HOST}/app:latest")]
     maybe = LocalImages.of([containerd(f"{HOST}/app:latest")])
     assert questions(specs, maybe, pull=True) == {REF}
-    assert doubtful([REF], maybe) == {REF: X}
+    assert doubtful([REF], maybe) == {REF: (X,)}
     sure = LocalImages.of([containerd(f"{HOST}/app:latest", f"{HOST}/app@{X}")])
     assert questions(specs, sure, pull=True) == {REF}
     assert doubtful([REF], sure) == {}
