@@ -6,18 +6,19 @@ else fetched, built or tagged in the last ten minutes: who does so is about to u
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from dockerup import labels
 from dockerup.decision import Decision
-from dockerup.host import Host
+from dockerup.host import Host, entry_of
 from dockerup.images import (
     goes_whole,
     has_fetched_name,
     is_owner_tag,
     lost_names,
     owner_repository,
-    owner_tag,
     superseded,
 )
 from dockerup.sheet import Sheet
@@ -46,8 +47,8 @@ def write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet) 
     ]
     needed = _needed(host, decisions, removed, moved)
     unneeded = [image for image in images if image.image_id not in needed]
-    gone = _gone_tags(images, decisions, host.policy.keep_images)
-    superseded_ones = _gone_tags(images, decisions, 0)
+    gone = _gone_tags(images, decisions, host, host.policy.keep_images)
+    superseded_ones = _gone_tags(images, decisions, host, 0)
     going = _all_going(unneeded, gone, superseded_ones, host)
     sheet.unneeded = frozenset(step.image_id for step in going)
     if going:
@@ -122,15 +123,22 @@ def _last_uses(
     removed: Mapping[ContainerId, int],
     moved: Mapping[str, int],
 ) -> dict[ImageId, tuple[int, ...]]:
-    """Return the steps that have to succeed before an image is needed no more: who needs it now lets go."""
-    found: dict[ImageId, tuple[int, ...]] = {}
+    """Return the steps that have to succeed before an image is needed no more: who needs it now lets go.
+
+    An entry's superseded images wait for its replacement as well: where that fails, one fewer is superseded.
+    """
+    found: dict[ImageId, set[int]] = defaultdict(set)
+    of_entry: dict[str, set[int]] = defaultdict(set)
     for one in host.observed.containers:
         if one.container_id in removed:
-            found[one.image_id] = (*found.get(one.image_id, ()), removed[one.container_id])
+            found[one.image_id].add(removed[one.container_id])
+            of_entry[owner_repository(entry_of(one))].add(removed[one.container_id])
     for tag in _references(decisions) & moved.keys() & host.local.by_tag.keys():
-        image_id = host.local.by_tag[tag].image_id
-        found[image_id] = (*found.get(image_id, ()), moved[tag])
-    return found
+        found[host.local.by_tag[tag].image_id].add(moved[tag])
+    for image in host.observed.images:
+        for tag in filter(is_owner_tag, image.tags):
+            found[image.image_id] |= of_entry.get(tag.rpartition(":")[0], set())
+    return {image_id: tuple(sorted(numbers)) for image_id, numbers in found.items()}
 
 
 def _references(decisions: Mapping[str, Decision]) -> set[str]:
@@ -165,18 +173,29 @@ def _may_be_fetched(host: Host, decisions: Mapping[str, Decision]) -> set[ImageI
     }
 
 
-def _gone_tags(images: Sequence[Image], decisions: Mapping[str, Decision], keep: int) -> set[str]:
-    """Return the owner tags that nobody needs: of entries that are gone, and the superseded but `keep`."""
+def _gone_tags(images: Sequence[Image], decisions: Mapping[str, Decision], host: Host, keep: int) -> set[str]:
+    """Return the owner tags that nobody needs: of entries that are gone, and the superseded but `keep`.
+
+    What an entry has or waits for is not superseded. What it failed with is, and leads no way back.
+    """
     listed = {owner_repository(name) for name in decisions}
     owned = (tag for image in images for tag in image.tags if is_owner_tag(tag))
     gone = {tag for tag in owned if tag.rpartition(":")[0] not in listed}
     for name, decision in decisions.items():
-        ref = decision.spec.image
-        if decision.image.digest:
-            gone |= set(superseded(name, owner_tag(name, ref, decision.image.digest), images, keep))
-        if decision.image.later is not None:
-            gone.discard(owner_tag(name, ref, decision.image.later.digest))
+        wanted = (decision.image, decision.image.later)
+        current = {one.local.image_id for one in wanted if one is not None and one.local is not None}
+        failed = _failed_with(name, host)
+        older = [image for image in images if image.image_id not in current]
+        gone |= {*superseded(name, (image for image in older if image.image_id != failed), keep)}
+        gone |= {*superseded(name, (image for image in older if image.image_id == failed), 0)}
     return gone
+
+
+def _failed_with(name: str, host: Host) -> ImageId | None:
+    """Return the image that an entry failed with, if it is the image that was new."""
+    memory = host.memories.get(name)
+    of_image = memory is not None and memory.one.labels.get(labels.CAUSE) == "IMAGE"
+    return memory.one.image_id if memory is not None and of_image else None
 
 
 def is_fresh(image: Image, lately: Lately, now: float) -> bool:

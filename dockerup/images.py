@@ -196,15 +196,10 @@ def needs_owner_tag(image: Image, tag: str) -> bool:
     return tag not in image.tags and (not image.tags or any(is_owner_tag(one) for one in image.tags))
 
 
-def superseded(name: str, current: str, images: Iterable[Image], keep: int) -> list[str]:
-    """Return the owner tags of an entry that are neither the current one nor among the newest `keep`."""
+def superseded(name: str, images: Iterable[Image], keep: int) -> list[str]:
+    """Return the owner tags that an entry has on some images, but for those of the newest `keep`."""
     repository = f"{owner_repository(name)}:"
-    tags = [
-        (-image.created, tag)
-        for image in images
-        for tag in image.tags
-        if tag.startswith(repository) and tag != current
-    ]
+    tags = [(-image.created, tag) for image in images for tag in image.tags if tag.startswith(repository)]
     return [tag for _, tag in sorted(tags)[keep:]]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +12,7 @@ from dockerup.host import Policy
 from dockerup.image import parse_reference
 from dockerup.images import is_owner_tag, owner_tag
 from dockerup.snapshot import ImageEvent, ImageId, Lately
+from dockerup.steps import RemoveImage
 from tests.model import Content, Model, sha256
 from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing
@@ -147,3 +149,45 @@ def test_room_is_made_oldest_first_down_to_the_low_mark_and_no_further(host: Ful
     assert host.used() <= mark or gone == able
     if gone:
         assert host.used() + before[gone[-1]].size > mark
+
+
+# Single sights.
+
+
+def one_superseded(**policy: Any) -> Full:
+    """Return a host whose entry web has one superseded image, of 400 bytes."""
+    settings = {"prune": "managed", "keep_images": 0, "salt": "salt", **policy}
+    case = Case(Listing(({"name": "web", "image": "shop/web:1"},)), new_model(), Policy(**settings))
+    case.run()
+    host = Full(case, [], [], {box.image_id for box in case.model.boxes.values()})
+    host.spare.append(add_image(case.model, "web", 1, 400))
+    return host
+
+
+def test_nothing_goes_before_it_is_known_what_happened_to_images_lately() -> None:
+    host = one_superseded()
+    host.model.lately = None
+    plan = host.case.plan()
+    assert plan.unneeded == {*host.spare}
+    assert plan.changes == ()
+
+
+def test_disk_that_is_full_of_what_is_needed_is_said_whatever_happened_lately() -> None:
+    host = one_superseded(prune_when_full=HIGH, making_room=True)
+    del host.model.contents[host.spare[0]]
+    host.model.names = {name: one for name, one in host.model.names.items() if one not in host.spare}
+    host.model.lately, host.model.disk_size = None, host.used()
+    assert host.case.plan().notes == (
+        "the engine's disk is fuller than prune_when_full allows, and no image may go",
+    )
+
+
+def test_disk_that_is_lost_from_sight_lets_go_of_nothing_that_is_kept() -> None:
+    host = one_superseded(keep_images=1, prune_when_full=HIGH, making_room=True)
+    host.model.disk_size = 0
+    assert host.case.plan().changes == ()
+
+
+def test_bytes_of_an_image_come_back_with_its_last_name() -> None:
+    steps = [node.step for node in one_superseded().case.plan().changes]
+    assert [step.frees for step in steps if isinstance(step, RemoveImage)] == [0, 400]

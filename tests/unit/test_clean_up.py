@@ -42,6 +42,11 @@ def test_no_more_go_than_are_needed(least: int, images: list[Image]) -> None:
     assert sum(image.size for image in chosen) >= least or chosen == by_age(images)
 
 
+def test_what_is_reached_exactly_is_enough() -> None:
+    images = [Image(ImageId(name), created=i, size=4) for i, name in enumerate("abc")]
+    assert [len(oldest_to_reach(least, images)) for least in (0, 4, 5, 8)] == [0, 1, 2, 2]
+
+
 @given(AMOUNTS, st.integers(0, 100), IMAGES)
 def test_who_needs_more_room_loses_no_fewer(least: int, more: int, images: list[Image]) -> None:
     chosen = oldest_to_reach(least, images)
@@ -117,6 +122,8 @@ def test_image_of_which_too_little_is_known_is_fresh() -> None:
         ([("tag", "sha256:a1", "dockerup.invalid/web:a1"), ("pull", "web:1", "web")], True),
         ([("tag", "sha256:a1", "mine:1")], True),
         ([("tag", "sha256:a1", "web:old")], False),  # as a way back does it
+        ([("tag", "sha256:a1", "dockerup.invalid/shop:a1")], False),  # for an entry that is gone
+        ([("load", "sha256:a1", "web:1")], True),
         ([("untag", "sha256:a1", "web:1")], False),
     ],
 )
@@ -125,3 +132,19 @@ def test_what_dockerup_does_itself_makes_no_image_fresh(
 ) -> None:
     done = tuple(ImageEvent(NOW - 60 + i, *event) for i, event in enumerate(events))
     assert is_fresh(OURS, replace(KNOWN, events=done), NOW) is fresh
+
+
+@pytest.mark.parametrize(
+    ("tag", "fresh"),
+    [
+        ("dockerup.invalid/web:a1", False),  # which is no more: its entry is gone
+        ("web:old", True),
+        ("mine:1", True),
+    ],
+)
+def test_tag_that_dockerup_gives_is_told_from_a_persons_on_an_image_that_is_not_dockerups(
+    tag: str, fresh: bool
+) -> None:
+    theirs = replace(OURS, tags=("web:1",))
+    lately = replace(KNOWN, events=(ImageEvent(NOW - 60, "tag", "sha256:a1", tag),))
+    assert is_fresh(theirs, lately, NOW) is fresh
