@@ -6,9 +6,11 @@ Docker 29 is met; `make test-matrix` on every engine there is.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tests.engine.stories import Story, published, wait_for_answer
 from tests.testbed.images import make_image, make_job_image, make_web_image, own_architecture
-from tests.testbed.registry import Pushed
+from tests.testbed.registry import Pushed, Registry
 
 
 def listed(story: Story, name: str = "app", **keys: object) -> Pushed:
@@ -219,6 +221,25 @@ def test_image_by_digest_stays_whatever_its_tag_says(story: Story) -> None:
     story.push("app", "2")
     story.nothing_to_do()
     assert image_of(story) == first.id
+
+
+def test_registry_at_an_address_of_ipv6_is_followed_where_the_engine_has_words_for_one(
+    story: Story, tmp_path: Path
+) -> None:
+    six = Registry(tmp_path / "six", bind="[::1]")
+    six.start()
+    try:
+        story.define("app", six.push(make_image("1"), "app").reference)
+        if not story.engine.kind.knows_ipv6_registries:
+            assert "invalid reference format" in story.run(code=1).stderr
+            return
+        story.run()
+        story.nothing_to_do()
+        six.push(make_image("2"), "app")
+        assert "app: replaced (newer image" in story.run().stdout
+        story.nothing_to_do()
+    finally:
+        six.stop()
 
 
 def test_index_with_the_same_image_for_this_platform_is_an_update_only_where_nobody_can_tell(

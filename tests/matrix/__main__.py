@@ -1,4 +1,7 @@
-"""Run every cell and write docs/compatibility.md: `python -m tests.matrix`, as root."""
+"""Play every cell and write docs/compatibility.md: `python -m tests.matrix`, as root.
+
+`python -m tests.matrix 3 podman` plays the third cell and those of podman, and writes their lines anew.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,7 +23,8 @@ from tests.testbed.waiting import TestbedError
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "compatibility.md"
 AT_ONCE = 2
-SECONDS = 600  # for a cell
+SECONDS = 900  # for a cell
+A_DAY = 86400  # seconds in which the newest packages count as the newest
 
 HEAD = """# Compatibility
 
@@ -29,6 +34,7 @@ of the packages that dockerup uses. Images are in Docker's classic store or cont
 | engine | store | least API | Python | docker SDK | requests | urllib3 | core story |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
+NOT_PLAYED = "| | | | | | | | not played yet |"
 
 
 @dataclass(frozen=True)
@@ -61,11 +67,13 @@ def python_of(packages: Packages) -> Path:
         cache / "pythons" / (re.sub("-+", "-", named).rstrip("-") + ("" if packages.docker else "-newest"))
     )
     python = place / "bin/python"
-    if not (place / "ready").exists():
+    ready = place / "ready"
+    if not ready.exists():
         subprocess.run([_interpreter(packages.python), "-m", "venv", "--clear", str(place)], check=True)
-        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    if not ready.exists() or time.time() - ready.stat().st_mtime > A_DAY:
+        pip = [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--upgrade"]
         subprocess.run([*pip, *packages.requirements], check=True)
-        (place / "ready").touch()
+        ready.touch()
     return python
 
 
@@ -88,12 +96,14 @@ def versions_of(python: Path) -> dict[str, str]:
 
 def engine_of(cell: Cell) -> str:
     """Return the name and the version of a cell's engine."""
-    program = cell.kind.program
+    program, package = cell.kind.program, "podman" if cell.kind.program == "podman" else "docker.io"
     root = cell.kind.root(os.environ)
-    command = [*(["chroot", str(root)] if root else []), program, "--version"]
+    # podman does not even tell its version where there is no /proc.
+    asked = ["dpkg-query", f"--admindir={root}/var/lib/dpkg", "--show", "--showformat=${Version}", package]
+    command = asked if root else [program, "--version"]
     told = subprocess.run(command, capture_output=True, check=True, text=True).stdout
-    found = re.search(r"version v?(\d+(?:\.\d+)+)", told)
-    return f"{'podman' if program == 'podman' else 'Docker'} {found[1] if found else told.strip()}"
+    found = re.search(r"\d+(?:\.\d+)+", told)
+    return f"{'podman' if program == 'podman' else 'Docker'} {found[0] if found else told.strip()}"
 
 
 def play(cell: Cell) -> Row:
@@ -123,16 +133,35 @@ def play(cell: Cell) -> Row:
     return row
 
 
+def chosen(arguments: Sequence[str]) -> list[int]:
+    """Return the places in CELLS of those that the arguments mean: by number, from 1, or by a word."""
+    words = [set(one.engine.split(",")) for one in CELLS]
+    return [
+        place
+        for place, known in enumerate(words)
+        if not arguments or any(one == str(place + 1) or one in known for one in arguments)
+    ]
+
+
+def write_line(place: int, row: Row) -> None:
+    """Write a cell's line of the page anew, and leave the others as they are."""
+    lines = PAGE.read_text().removeprefix(HEAD).splitlines() if PAGE.exists() else []
+    if len(lines) != len(CELLS):
+        lines = [NOT_PLAYED] * len(CELLS)
+    lines[place] = str(row)
+    PAGE.write_text(HEAD + "".join(f"{line}\n" for line in lines))
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Play all cells, or those whose engine begins as an argument says; 1 when one of them is red."""
-    cells = [one for one in CELLS if not arguments or one.engine in arguments]
-    for packages in dict.fromkeys(one.packages for one in cells):
+    """Play all cells, or those that the arguments mean; 1 when one of them is red."""
+    places = chosen(arguments)
+    for packages in dict.fromkeys(CELLS[place].packages for place in places):
         python_of(packages)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        rows = list(pool.map(play, cells))
-    if not arguments:
-        PAGE.parent.mkdir(exist_ok=True)
-        PAGE.write_text(HEAD + "".join(f"{row}\n" for row in rows))
+        rows = []
+        for place, row in zip(places, pool.map(play, (CELLS[place] for place in places))):
+            write_line(place, row)
+            rows.append(row)
     return int(any(row.failed for row in rows))
 
 

@@ -89,6 +89,12 @@ class Engine:
         self.stop()
         self.start()
 
+    def become(self, kind: Kind) -> None:
+        """End the engine and start another on the same data, as an upgrade of the host does."""
+        self.stop()
+        self.kind = kind
+        self.start()
+
     def client(self) -> Any:
         """Return a new `docker.APIClient` of this engine; the caller closes it."""
         return docker.APIClient(base_url=self.url, version="auto", timeout=60)
@@ -103,8 +109,7 @@ class Engine:
     def clean(self) -> None:
         """Remove every container, network, volume and image. Only ever this private engine's."""
         with contextlib.closing(self.client()) as client:
-            for container in client.containers(all=True):
-                _remove_container(client, container["Id"])
+            _remove_containers(client)
             for network in client.networks():
                 if network["Name"] not in _BUILT_IN_NETWORKS:
                     client.remove_network(network["Id"])
@@ -182,10 +187,25 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock.connect(str(self._path))
 
 
-def _remove_container(client: Any, container_id: str) -> None:
-    # A container with `--rm` semantics or a removal under way may be gone, or going, before we ask.
-    with contextlib.suppress(docker.errors.NotFound):
+def _remove_containers(client: Any) -> None:
+    waiting = [container["Id"] for container in client.containers(all=True)]
+    while waiting:
+        left = [container_id for container_id in waiting if not _is_removed(client, container_id)]
+        if len(left) == len(waiting):
+            raise TestbedError(f"no container can be removed of {left}")
+        waiting = left
+
+
+def _is_removed(client: Any, container_id: str) -> bool:
+    try:
         client.remove_container(container_id, force=True, v=True)
+    except docker.errors.NotFound:
+        return True  # with `--rm` semantics or a removal under way it may be gone, or going, before we ask
+    except docker.errors.APIError as error:
+        if "dependent containers" not in str(error):
+            raise
+        return False  # podman removes those first that hold on to another
+    return True
 
 
 def _number_in(file: Path) -> int | None:

@@ -65,6 +65,11 @@ class Kind:
         return not (self.containerd and self.suite == "trixie")
 
     @property
+    def knows_ipv6_registries(self) -> bool:
+        """Whether a reference may name a registry by an address of IPv6: Docker 25.0, not podman."""
+        return bool(self.suite) and self.program == "dockerd"
+
+    @property
     def environment(self) -> dict[str, str]:
         """What the engine finds in its environment besides."""
         if self.program == "podman":

@@ -6,6 +6,7 @@ import json
 import re
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,14 @@ class Registry:
     def __init__(
         self, directory: Path, config: Mapping[str, Any] | None = None, bind: str = "127.0.0.1"
     ) -> None:
-        """`config` is added to the registry's configuration (distribution's docs/configuration.md)."""
+        """`config` is added to the registry's configuration (distribution's docs/configuration.md).
+
+        `bind` is the address to listen at: one of IPv6 in brackets, as in a reference.
+        """
         directory.mkdir(parents=True)
         self.directory = directory
         port = free_port()
-        self.host = f"127.0.0.1:{port}"
+        self.host = f"{bind if ':' in bind else '127.0.0.1'}:{port}"
         self._config = directory / "config.yml"
         self._log = directory / "log"
         self._program: Program | None = None
@@ -135,9 +139,10 @@ class Registry:
         return response
 
     def _answers(self) -> bool:
-        host, _colon, port = self.host.partition(":")
-        with socket.socket() as client:
-            return client.connect_ex((host, int(port))) == 0
+        host, _colon, port = self.host.rpartition(":")
+        with suppress(OSError), socket.create_connection((host.strip("[]"), int(port))):
+            return True
+        return False
 
 
 def _named_blobs(image: Image) -> list[tuple[bytes, str]]:
