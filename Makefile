@@ -29,7 +29,7 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-engine-4 part-core part-pure
-.PHONY: compiled private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
+.PHONY: possible compiled private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
@@ -37,11 +37,14 @@ PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-en
 compiled: $(READY)
 	@$(BIN)/python -m compileall -q cc_dockerup dockerup tests
 
-# Says at once what is missing, before anything long is done.
+# Says at once what is missing, before anything long is done: first whether a private host can be at all.
+possible:
+	@$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.testbed.namespace --possible
+
 private-host: compiled
 	@$(PRIVATE) true
 
-demo: $(READY) $(HOST_READY) private-host
+demo: $(HOST_READY) private-host
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
 # The parts wait for engines and boots most of their time: side by side, each in a namespace of its own, all
@@ -90,7 +93,7 @@ test-matrix: $(HOST_READY) private-host $(MATRIX_ROOTS)
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
-test-vm: $(READY) $(HOST_READY)
+test-vm: $(HOST_READY)
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/vm/image.sh
 	$(PRIVATE) $(PYTEST) -q -s tests/vm
 
@@ -112,7 +115,7 @@ $(READY): setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-$(HOST_READY): tests/testbed/packages.sh | $(READY)
+$(HOST_READY): tests/testbed/packages.sh | possible $(READY)
 	tests/testbed/packages.sh
 	@touch $@
 

@@ -402,7 +402,7 @@ def test_namespace_without_root_says_what_to_run() -> None:
     )
 
     assert ended.returncode == 1
-    assert "need root. Run it with sudo." in ended.stderr
+    assert "need root. Run it as root, or with sudo." in ended.stderr
 
 
 def test_engine_outside_of_a_private_namespace_refuses_to_start(

@@ -4,6 +4,8 @@ Two engines in one network namespace tear down each other's bridge and packet fi
 network namespace with nothing but loopback. It also gets its own process ids and mounts, with an empty
 /run in memory: whatever happens to the command, its processes, mounts and sockets end with it, and the
 machine's own /run/docker.sock and locks cannot even be seen.
+
+`--possible` in place of a command tells whether that can be had by this user, on this machine.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 
+POSSIBLE = "--possible"
 MARK = "DOCKERUP_TESTBED_NAMESPACE"
 WITHOUT = "What needs neither: make lint, and .venv/bin/python -m pytest tests/unit tests/plan"
 RUN = Path("/run")
@@ -87,12 +90,8 @@ def run(command: Sequence[str]) -> int:
 
     Raises NoNamespaceError when this machine or user cannot have one.
     """
-    if os.geteuid() != 0:
-        raise NoNamespaceError(
-            f"a private network namespace and engine need root. Run it with sudo. {WITHOUT}"
-        )
+    leave()
     require_programs(os.environ)
-    _unshare(_CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWPID)
     mark = _network_namespace()
     first = os.fork()
     if first == 0:
@@ -101,6 +100,15 @@ def run(command: Sequence[str]) -> int:
         return _wait_and_forward(first)
     finally:
         _remove_cgroups(f"dockerup-testbed-{_namespace_number(mark)}")
+
+
+def leave() -> None:
+    """Leave the machine's namespaces. Raises NoNamespaceError when this machine or user cannot."""
+    if os.geteuid() != 0:
+        raise NoNamespaceError(
+            f"a private network namespace and engine need root. Run it as root, or with sudo. {WITHOUT}"
+        )
+    _unshare(_CLONE_NEWNET | _CLONE_NEWNS | _CLONE_NEWPID)
 
 
 def unmount(place: str) -> None:
@@ -232,9 +240,12 @@ def _cgroup_tops(name: str) -> Iterator[Path]:
 def main(arguments: Sequence[str]) -> int:
     """Run the command of the command line; return its exit code, or 1 after a sentence of what is missing."""
     if not arguments:
-        sys.stderr.write("usage: python -m tests.testbed.namespace COMMAND [ARGUMENT ...]\n")
+        sys.stderr.write("usage: python -m tests.testbed.namespace COMMAND [ARGUMENT ...] | --possible\n")
         return 2
     try:
+        if arguments == [POSSIBLE]:
+            leave()
+            return 0
         return run(arguments)
     except NoNamespaceError as missing:
         sys.stderr.write(f"testbed: {missing}\n")
