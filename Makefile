@@ -90,6 +90,7 @@ soak: $(HOST_READY) private-host
 
 MATRIX_ROOTS := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman forky-podman)
 test-matrix: $(HOST_READY) private-host $(MATRIX_ROOTS)
+	$(PRIVATE) $(PYTEST) -q tests/matrix
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.

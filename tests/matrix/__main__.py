@@ -30,11 +30,15 @@ HEAD = """# Compatibility
 
 Written by `make test-matrix`, which plays the core story (`tests/core`) on each engine and with each version
 of the packages that dockerup uses. Images are in Docker's classic store or containerd's, the default of 29.
+It also plays an upgrade: Docker 20.10 with the classic store becomes 28 with containerd's, on the same data,
+and goes back to the classic one (`tests/matrix/test_upgrade.py`).
+
+Docker 20.10 and podman take no registry at an address of IPv6 (`[::1]:5000/app`): the entry is not created,
+and the run says so.
 
 | engine | store | least API | Python | docker SDK | requests | urllib3 | core story |
 | --- | --- | --- | --- | --- | --- | --- | --- |
 """
-NOT_PLAYED = "| | | | | | | | not played yet |"
 
 
 @dataclass(frozen=True)
@@ -143,11 +147,18 @@ def chosen(arguments: Sequence[str]) -> list[int]:
     ]
 
 
+def not_played(cell: Cell) -> str:
+    """Return the line of a cell of which nothing is known but what it asks for."""
+    wanted = (cell.packages.docker, cell.packages.requests, cell.packages.urllib3)
+    parts = (cell.engine or "bookworm", "", "", cell.packages.python, *(one or "newest" for one in wanted))
+    return f"| {' | '.join(parts)} | not played yet |"
+
+
 def write_line(place: int, row: Row) -> None:
     """Write a cell's line of the page anew, and leave the others as they are."""
     lines = PAGE.read_text().removeprefix(HEAD).splitlines() if PAGE.exists() else []
     if len(lines) != len(CELLS):
-        lines = [NOT_PLAYED] * len(CELLS)
+        lines = [*map(not_played, CELLS)]
     lines[place] = str(row)
     PAGE.write_text(HEAD + "".join(f"{line}\n" for line in lines))
 
