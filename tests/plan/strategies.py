@@ -42,13 +42,16 @@ def documents(draw: st.DrawFn) -> tuple[Document, ...]:
     """Draw one to five containers as a person lists them, free of cycles and port clashes."""
     names = draw(st.lists(st.sampled_from(NAMES), min_size=1, max_size=5, unique=True))
     ports = list(draw(st.permutations(PORTS)))
-    found = [_document(draw, name, names[:i], ports) for i, name in enumerate(names)]
+    found: list[Document] = []
+    for name in names:
+        found.append(_document(draw, name, found, ports))
     # Nothing can hold on to the life of a container whose program ends at once.
     held = {other for one in found for other in _lives_it_shares(one)}
     return tuple({**one, "image": "shop/web:1"} if one["name"] in held else one for one in found)
 
 
-def _document(draw: st.DrawFn, name: str, earlier: list[str], ports: list[int]) -> Document:
+def _document(draw: st.DrawFn, name: str, before: list[Document], ports: list[int]) -> Document:
+    earlier = [one["name"] for one in before if "replicas" not in one]
     one: dict[str, Any] = {"name": name, "image": draw(st.sampled_from((*SERVICES, *SERVICES, *JOBS)))}
     if draw(st.booleans()):
         one["restart"] = draw(st.sampled_from(RESTARTS))
@@ -69,9 +72,12 @@ def _document(draw: st.DrawFn, name: str, earlier: list[str], ports: list[int]) 
         volumes.append({"from": other})
     elif shape != "plain" and len(ports) > 0:
         one["portMappings"] = [{"containerPort": 80, "hostPort": ports.pop()}]
-    if other and draw(st.booleans()):
+    elif shape == "plain" and draw(st.booleans()):
+        one["replicas"] = draw(st.integers(1, 3))
+    if len(before) > 0 and draw(st.booleans()):
         condition = draw(st.sampled_from(("START", "HEALTHY", "HEALTHY")))
-        one["dependsOn"] = [{"containerName": draw(st.sampled_from(earlier)), "condition": condition}]
+        awaited = draw(st.sampled_from([one["name"] for one in before]))
+        one["dependsOn"] = [{"containerName": awaited, "condition": condition}]
     return {**one, "volumes": volumes}
 
 
@@ -171,7 +177,7 @@ def _stranger(draw: st.DrawFn, model: Model) -> None:
 def _forged(draw: st.DrawFn, model: Model, document: Document) -> None:
     """Leave a managed container of any name and generation, right or stale, as no history would."""
     alone = {"image": "host/made:1", "links": {}, "network": "bridge", "volumes": []}
-    (spec,) = Listing(({**document, **alone},)).desired().specs
+    spec = draw(st.sampled_from(Listing(({**document, **alone},)).desired().specs))
     suffix = draw(st.sampled_from(("", ".dockerup-new", ".dockerup-old", "x")))
     stale = draw(st.booleans())
     found = {
