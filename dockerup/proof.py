@@ -59,7 +59,8 @@ def _judge_job(detail: Detail) -> Judgement:
 
 
 def _judge_stopped(detail: Detail) -> Judgement:
-    if detail.restart.startswith("on-failure") and detail.exit_code == 0:
+    # An engine that is killed before it starts one again calls that exit code 0 afterwards.
+    if detail.restart.startswith("on-failure") and detail.exit_code == 0 and not detail.restarts:
         return _PROVEN  # complete
     # What the engine would have started again was stopped by hand, or by the engine's own end.
     if detail.restart == "no" or detail.out_of_memory:

@@ -70,7 +70,7 @@ GOALS = st.sampled_from(Goal)
         (Detail("always", "exited", 3, restarts=1), FAILED, "it was restarted once"),
         (Detail("always", "exited", 137, out_of_memory=True), FAILED, "it ran out of memory"),
         (Detail("on-failure", "exited", 0), PROVEN, ""),
-        (Detail("on-failure", "exited", 0, restarts=1), PROVEN, ""),
+        (Detail("on-failure", "exited", 0, restarts=1), FAILED, "it was restarted once"),
         (Detail("on-failure", "exited", 3), PENDING, ""),
         (Detail("no", "exited", 0), FAILED, "exit code 0"),
         (Detail("no", "exited", 137, out_of_memory=True), FAILED, "it ran out of memory"),
