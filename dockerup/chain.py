@@ -33,7 +33,7 @@ from dockerup.steps import (
     Stop,
     Why,
 )
-from dockerup.transition import served
+from dockerup.transition import restart_before, served, was_stopped
 from dockerup.turns import before_in_turn
 from dockerup.volumes import inherited
 
@@ -46,14 +46,14 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     named = (sheet.named.get(decision.spec.name) for decision in group)
     chain = Chain(group[0].spec.name, host, sheet, tuple(number for number in named if number))
     acting = [decision for decision in group if not decision.held]
-    if any(decision.olds for decision in acting):
+    if any(map(_can_be_undone, acting)):
         sheet.mark_undoable(chain.group)
     chain.mates = [decision.spec.name for decision in acting if _has_way_back(decision)]
     for decision in acting:
         _clear_stale(decision, chain)
     inside = {decision.spec.name for decision in acting}
     for decision in acting:
-        chain.wait_for(_gates(decision, chain, {*decision.spec.depends_on} - inside))
+        chain.wait_for(_gates(decision, chain, {*decision.waits_for} - inside))
         turns = {*before_in_turn(decision, sheet.decisions)} - inside
         chain.wait_for(filter(None, (_gate(name, "HEALTHY", chain) for name in sorted(turns))))
     for decision in acting:
@@ -82,7 +82,7 @@ def _start_all(rest: list[Decision], inside: set[str], chain: Chain) -> None:
         if decision.starts:
             _forget(decision, chain)
     for decision in rest:
-        awaited = decision.spec.depends_on if decision.starts else {}
+        awaited = decision.waits_for if decision.starts else {}
         _prove([one for one in rest if awaited.get(one.spec.name) in _PROOFS], chain)
         chain.wait_for(_gates(decision, chain, inside))
         _start(decision, chain)
@@ -135,11 +135,22 @@ def _has_way_back(decision: Decision) -> bool:
 
     One that is there already has to have it in its labels: by them the way back is found.
     """
+    standing = [one for one in _standing(decision) if not _is_lost(one, decision)]
     if decision.keeper is None:
-        return any(map(served, _standing(decision)))
+        return any(served(one) or was_stopped(one) for one in standing)
     before = labels.read_replaced(decision.keeper.labels)
-    known = [one for one in _standing(decision) if one.container_id in before]
+    known = [one for one in standing if one.container_id in before]
     return any(served(one) or before[one.container_id].ran for one in known)
+
+
+def _is_lost(one: Container, decision: Decision) -> bool:
+    """Tell whether one that is replaced could not be started again."""
+    return decision.last_life and entry_of(one) == decision.spec.name
+
+
+def _can_be_undone(decision: Decision) -> bool:
+    """Tell whether a decision leaves what ran in a state from which it can be brought back."""
+    return any(not _is_lost(one, decision) for one in decision.olds)
 
 
 def _clear_stale(decision: Decision, chain: Chain) -> None:
@@ -226,8 +237,8 @@ def _replaced_labels(decision: Decision, chain: Chain) -> dict[str, str]:
     for one in _standing(decision):
         if one.detail is None:
             chain.sheet.wanted.add(one.container_id)
-        restart = one.detail.restart if one.detail else ""
-        before[one.container_id] = labels.Before(restart, one.state in {"running", "paused"})
+        ran = one.state in {"running", "paused"} or was_stopped(one)
+        before[one.container_id] = labels.Before(restart_before(one), ran)
     memories = (chain.host.memories.get(name) for name in chain.mates)
     tries = [labels.number(one.one.labels, labels.ATTEMPT) for one in memories if one and not one.stale]
     asked = decision.spec.name in chain.host.policy.retry
@@ -304,7 +315,7 @@ def _take_name(decision: Decision, chain: Chain) -> None:
 
 def _gates(decision: Decision, chain: Chain, among: Collection[str]) -> Iterator[int]:
     """Give the steps of those dependencies, all of them planned by now, that an entry's start waits for."""
-    for name, condition in decision.spec.depends_on.items() if decision.starts else ():
+    for name, condition in decision.waits_for.items() if decision.starts else ():
         number = _gate(name, condition, chain) if name in among else None
         if number is not None:
             yield number

@@ -5,20 +5,22 @@ Pure: everything that is asked was observed before, and the same input gives the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from dockerup import labels
-from dockerup.decision import Decision, complete, failed, settled
+from dockerup.again import may_start
+from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference, differences
 from dockerup.desired import Desired
-from dockerup.host import Host, entry_of, managed, protection
+from dockerup.going_back import given_up, goes_back, leans_on, way_back
+from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
 from dockerup.keys import RELEASES, needed_versions
 from dockerup.later import image_now, utc
-from dockerup.networks import BUILT_IN, lost_networks, networks_are_there
+from dockerup.networks import lost_networks
 from dockerup.olds import (
     blocked_by_others,
     each_old_once,
@@ -28,13 +30,12 @@ from dockerup.olds import (
     rivals,
     unique,
 )
-from dockerup.snapshot import Container, ContainerId, Snapshot
+from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
-from dockerup.transition import Transition
+from dockerup.transition import Transition, with_mates
 from dockerup.turns import waits_for_turn
-from dockerup.volumes import sharers
 
 
 def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) -> dict[str, Decision]:
@@ -46,12 +47,16 @@ def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) ->
     blocked: dict[str, Cause] = {}
     while True:
         decisions: dict[str, Decision] = {}
+        going: set[str] = set()  # what will be gone, whatever becomes of its successor
         for spec in host.desired.specs:
-            decisions[spec.name] = _decide(spec, host, decisions, blocked, open_ones)
+            decision = decisions[spec.name] = _decide(spec, host, decisions, blocked, open_ones, going)
+            going.update(one.container_id for one in decision.olds if decision.last_life)
         newly = blocked_by_others(decisions, host)
-        if newly.keys() <= blocked.keys():
+        back = with_mates({name: decisions[name].back or opened for name, opened in open_ones.items()})
+        if newly.keys() <= blocked.keys() and back == open_ones:
             return each_old_once(decisions)
         blocked.update(newly)
+        open_ones = back
 
 
 def _decide(
@@ -60,70 +65,32 @@ def _decide(
     made: Mapping[str, Decision],
     blocked: Mapping[str, Cause],
     open_ones: Mapping[str, Transition],
+    going: Collection[str],
 ) -> Decision:
     opened = open_ones.get(spec.name)
-    image = image_now(spec, host)
+    image = image_now(spec, host, going)
     memory = host.memories.get(spec.name)
     family = tuple(one for one in host.families.get(spec.name, ()) if memory is None or one is not memory.one)
     bound, missing = bindings(spec, host, made)
     keeper = find_keeper(spec, family, image, host, made, bound)
-    leans = _leans_on(family, open_ones)
+    leans = leans_on(family, open_ones)
     if opened is None and leans:
         return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
     if opened is not None and spec.name not in blocked:
-        back = _goes_back(spec, opened, keeper, host)
+        back = goes_back(spec, opened, keeper)
         if back:
-            return Decision(
-                spec, Cause(Why.WAY_BACK, back), image, opened.last, held=True, well=False, back=opened
-            )
+            return way_back(spec, image, opened, back)
         keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper
-    decision = _decide_on(spec, host, made, blocked, open_ones, (image, family, bound, missing, keeper))
-    return replace(decision, forget=_forgotten(decision, host))
-
-
-def _leans_on(family: tuple[Container, ...], open_ones: Mapping[str, Transition]) -> str:
-    """Return the entry that goes back to a container which holds on to one of these, "" when none does."""
-    ids = {one.container_id for one in family}
-    for name, opened in open_ones.items():
-        if opened.reason and any(
-            not old.running and ids & {*labels.read_map(old.labels, labels.BOUND).values()}
-            for old in opened.olds
-        ):
-            return name
-    return ""
-
-
-def _goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None, host: Host) -> str:
-    """Return why an open replacement goes back, "" when it goes on."""
-    last = opened.last
-    stopped = last is not None and not last.running
-    if last is not None and stopped and not opened.new.running and not _may_start(last, host):
-        return ""  # there is nothing to go back to
-    if opened.reason or keeper is opened.new or opened.new.running or settled(opened.new, spec):
-        return opened.reason
-    # It stands still, and is not what is listed any more: what was proven comes first.
-    return "what is listed changed meanwhile" if stopped else ""
-
-
-def _may_start(one: Container, host: Host) -> bool:
-    """Tell whether what a container needs to start runs, or is listed and so will."""
-    if {*one.networks} - BUILT_IN:
-        return networks_are_there(one, host)
-    by_id = {other.container_id: other for other in host.observed.containers}
-    held = (by_id.get(container_id) for container_id in needs_running(one))
-    return all(other is not None and (other.running or entry_of(other) in host.listed) for other in held)
-
-
-def needs_running(one: Container) -> frozenset[ContainerId]:
-    """Return the containers without which the engine does not start this one.
-
-    It looks for those that it has volumes from when it is created, and never again. On networks of its own it
-    looks for those that it is linked to whenever somebody asks for their names.
-    """
-    if {*one.networks} - BUILT_IN:
-        return frozenset()
-    bound = labels.read_map(one.labels, labels.BOUND)
-    return frozenset(ContainerId(bound[name]) for name in bound.keys() - sharers(one))
+    lived = [one for one in family if one.state != "created"]
+    last_life = bool(lived) and not any(may_start(one, host, going) for one in lived)
+    needed = needed_well(spec) if last_life and any(one.running for one in lived) else {}
+    waits = waits_for(spec, family, host, made, needed)
+    turn = waits_for_turn(spec, family, image, host, made, open_ones)
+    decision = _decide_on(spec, host, blocked, (image, family, bound, missing, keeper, waits, turn))
+    left = given_up(opened, decision, host) if opened is not None else None
+    if left is not None:
+        return left
+    return replace(decision, forget=_forgotten(decision, host), last_life=last_life)
 
 
 def _forgotten(decision: Decision, host: Host) -> Container | None:
@@ -148,7 +115,7 @@ def _remembered(
     memory = host.memory(spec.name)
     replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
     fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
-    fit = [one for one in fit if one.running or networks_are_there(one, host)]
+    fit = [one for one in fit if one.running or may_start(one, host)]
     if memory is None:
         return None
     cause = Cause(
@@ -170,26 +137,25 @@ def _remembered(
 def _decide_on(
     spec: ContainerSpec,
     host: Host,
-    made: Mapping[str, Decision],
     blocked: Mapping[str, Cause],
-    open_ones: Mapping[str, Transition],
     found: tuple[
         WantedImage,
         tuple[Container, ...],
         tuple[tuple[str, Target], ...],
         Cause | None,
         Container | None,
+        Cause | None,
+        Cause | None,
     ],
 ) -> Decision:
-    image, family, bound, missing, keeper = found
-    waits = waits_for(spec, host, made)
+    image, family, bound, missing, keeper, waits, turn = found
     if keeper is None:
         hold = (
             _too_early(spec, family, image, host)
             or _hold(spec, family, host)
             or missing
             or blocked.get(spec.name)
-            or waits_for_turn(spec, family, image, host, made, open_ones)
+            or turn
         )
         if hold is not None:
             return _held(spec, family, image, hold)
@@ -258,21 +224,37 @@ def _tried(spec: ContainerSpec, host: Host) -> Cause | None:
     return None
 
 
-def waits_for(spec: ContainerSpec, host: Host, made: Mapping[str, Decision]) -> Cause | None:
+def waits_for(
+    spec: ContainerSpec,
+    family: Iterable[Container],
+    host: Host,
+    made: Mapping[str, Decision],
+    needed: Mapping[str, str],
+) -> Cause | None:
     """Return which dependency keeps an entry from being started, None when none does.
 
-    One that is about to be started, or to get well, keeps nobody: what waits for it comes after that.
+    `needed` are the conditions of others that it depends on as well. One that is about to be started, or to
+    get well, keeps nobody: what waits for it comes after that.
     """
-    for name, condition in spec.depends_on.items():
+    idle = not any(one.running for one in family)
+    for name, condition in {**spec.depends_on, **needed}.items():
         decision = made.get(name)
         if decision is None:
-            if not host.desired.broken or not host.families.get(spec.name):
+            sure = not host.desired.broken or not host.families.get(spec.name)
+            if name in spec.depends_on and sure:
                 return Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
             continue
         reason = _unfit(decision, condition)
-        if reason:
+        if reason and not (idle and _serves_as_before(decision, condition)):
             return Cause(Why.HELD_BACK, f"waits for {name}: {reason}")
     return None
+
+
+def _serves_as_before(decision: Decision, condition: str) -> bool:
+    """Tell whether a dependency serves well, though not as listed: who does not serve at all takes that."""
+    one = decision.keeper
+    fit = one is not None and one.state == "running" and one.health in {"", "healthy"}
+    return fit and decision.cause.why is Why.FAILED_BEFORE and condition in {"START", "HEALTHY"}
 
 
 def _unfit(decision: Decision, condition: str) -> str:

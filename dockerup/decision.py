@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from dockerup.images import WantedImage
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Created, Existing, Target
-from dockerup.transition import Transition
+
+if TYPE_CHECKING:
+    from dockerup.transition import Transition
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class Decision:
     `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those
     that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
     nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
-    `forget`: the failed container that is of no use any more.
+    `forget`: the failed container that is of no use any more. `last_life`: of its containers that run,
+    or did, none could be started again.
     """
 
     spec: ContainerSpec
@@ -32,6 +37,7 @@ class Decision:
     well: bool = True
     back: Transition | None = None
     forget: Container | None = None
+    last_life: bool = False
 
     @property
     def target(self) -> Target:
@@ -39,6 +45,12 @@ class Decision:
         if self.keeper is None:
             return Created(self.spec.name)
         return Existing(self.keeper.container_id, self.keeper.name)
+
+    @property
+    def waits_for(self) -> Mapping[str, str]:
+        """The entries that its start waits for, each with its condition."""
+        needed = needed_well(self.spec) if self.last_life and any(one.running for one in self.olds) else {}
+        return {**self.spec.depends_on, **needed}
 
     @property
     def starts(self) -> bool:
@@ -49,6 +61,14 @@ class Decision:
     def disturbs(self) -> bool:
         """Whether anything that ran is touched."""
         return not self.held and (self.starts or bool(self.olds))
+
+
+def needed_well(spec: ContainerSpec) -> Mapping[str, str]:
+    """Return the entries without which the engine does not start an entry's container, as they have to be.
+
+    What could not be started again goes on until its successor is sure to have what it needs.
+    """
+    return dict.fromkeys((*spec.links, *spec.shares), "HEALTHY")
 
 
 def settled(one: Container, spec: ContainerSpec) -> bool:

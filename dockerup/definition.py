@@ -67,6 +67,14 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
     )
 
 
+def described(label: str) -> Mapping[str, Any]:
+    """Return the definition that a label describes, {} when it cannot be read."""
+    try:
+        return dict(json.loads(label)["definition"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+
+
 def _difference(key: str, old: str | None, new: str | None) -> Difference:
     if key.startswith(_SECRET_KEYS):
         return Difference(key, "(hidden)" if old is not None else "", "(hidden)" if new is not None else "")

@@ -147,7 +147,7 @@ class _Subject:
         """Tell whether what an earlier run began was taken back."""
         return any(
             isinstance(part.node.step, Start)
-            and part.node.step.cause.why is Why.WAY_BACK
+            and part.node.step.cause.why in {Why.WAY_BACK, Why.UNDONE}
             and part.outcome is Outcome.DONE
             for part in self.parts
         )

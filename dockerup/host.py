@@ -28,7 +28,7 @@ class Policy:
     `retry` are the entries of which a person wants what failed, or ended, to be tried again now.
     `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
     `unasked` are the images of which a registry has yet to be asked, `tried` the entries that failed to come
-    up in this run.
+    up in this run. `ending`: the run begins nothing new any more: it was asked to end, or something failed.
     `api` is the version of the engine's API that is spoken. `cannot_run`: why the host cannot run a platform.
     `prune_when_full` is in percent, 0 for never; `making_room`: the file system was found fuller than that.
     """
@@ -45,6 +45,7 @@ class Policy:
     first_seen: Mapping[str, float] = field(default_factory=dict)
     unasked: frozenset[ImageRef] = frozenset()
     tried: frozenset[str] = frozenset()
+    ending: bool = False
     api: tuple[int, int] = (1, 41)
     cannot_run: Mapping[str, str] = field(default_factory=dict)
 
@@ -65,6 +66,7 @@ class Host:
     local: LocalImages
     families: Mapping[str, tuple[Container, ...]]
     by_name: Mapping[str, Container]
+    by_id: Mapping[str, Container]
     listed: frozenset[str]
     depended_on: frozenset[str]
     memories: Mapping[str, Memory]
@@ -102,6 +104,7 @@ class Host:
             local,
             families,
             by_name,
+            {one.container_id: one for one in observed.containers},
             frozenset(spec.name for spec in desired.specs),
             frozenset(name for spec in desired.specs for name in spec.bound_to),
             memories,

@@ -5,22 +5,29 @@ Until then an entry's image is the one that it has: what is started meanwhile st
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime, timezone
 
 from dockerup import labels
+from dockerup.again import may_start
+from dockerup.definition import described
 from dockerup.host import Host, managed
 from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_image
 from dockerup.memory import failed_name
-from dockerup.snapshot import Image
+from dockerup.snapshot import Container, Image
 from dockerup.spec import ContainerSpec
 from dockerup.turns import failed_sibling_image
 from dockerup.window import next_opening
 
 
-def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
-    """Return the image that an entry has to run now: the newest, but for one that has to wait."""
-    newest, here = wanted_image(spec, host.local, host.answers), _here(spec, host)
+def image_now(spec: ContainerSpec, host: Host, without: Collection[str] = ()) -> WantedImage:
+    """Return the image that an entry has to run now: the newest, but for one that has to wait.
+
+    `without` are the ids of containers that will not be there.
+    """
+    newest, latest = wanted_image(spec, host.local, host.answers), _latest(spec, host)
+    here = _here(spec, latest, host)
     memory = host.failed_image(spec.name)
     if here is None:
         return newest
@@ -36,6 +43,8 @@ def image_now(spec: ContainerSpec, host: Host) -> WantedImage:
     if not newest.digest or (newest.local is not None and same_for_platform(newest.local, here)):
         return newest
     held, fetch = _held(spec, newest, host)
+    if not held and latest is not None and not may_start(latest, host, without):
+        held, fetch = "a newer image waits until what runs can be gone back to", True
     if not held:
         return newest
     return replace(_as_it_is(spec, here, host), held=held, later=newest if fetch else None)
@@ -45,15 +54,31 @@ def _as_it_is(spec: ContainerSpec, here: Image, host: Host) -> WantedImage:
     return WantedImage(here, None, host.local.digest_of(here.image_id, spec.image), certain=True)
 
 
-def _here(spec: ContainerSpec, host: Host) -> Image | None:
-    """Return the image that an entry runs, or did before it failed with a newer one."""
-    family = [
+def _latest(spec: ContainerSpec, host: Host) -> Container | None:
+    """Return the container of an entry that was proven last, or began last where none was.
+
+    One that a replacement is not through with was proven, and what failed was not.
+    """
+    found = [
         one for one in host.families.get(spec.name, ()) if managed(one) and one.name != failed_name(spec.name)
     ]
-    if not family:
+    proven = {old for one in found for old, was in labels.read_replaced(one.labels).items() if was.ran}
+
+    def age(one: Container) -> tuple[object, ...]:
+        began = one.state != "created"
+        return one.container_id in proven, began, labels.generation(one.labels), one.running, one.container_id
+
+    return max(found, key=age, default=None)
+
+
+def _here(spec: ContainerSpec, latest: Container | None, host: Host) -> Image | None:
+    """Return the image of the container that an entry runs, None when another is asked for by now."""
+    if latest is None:
         return host.local.by_tag.get(spec.image.familiar) if spec.name in host.memories else None
-    newest = max(family, key=lambda one: (labels.generation(one.labels), one.running, one.container_id))
-    return host.local.by_id.get(newest.image_id)
+    was = described(latest.labels.get(labels.DEFINITION, "")).get("image")
+    if was is not None and was != spec.definition["image"]:
+        return None
+    return host.local.by_id.get(latest.image_id)
 
 
 def _held(spec: ContainerSpec, newest: WantedImage, host: Host) -> tuple[str, bool]:

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
+from dockerup.again import needs_running
 from dockerup.chain import AWAITED, write_group
 from dockerup.clean_up import write_clean_up
-from dockerup.decide import decide_all, needs_running
+from dockerup.decide import decide_all
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
@@ -111,7 +112,7 @@ def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
 
     for name, decision in decisions.items():
         others = list(port_givers(decision, owner, host))
-        if decision.disturbs and decision.olds:
+        if decision.disturbs and decision.olds and not decision.last_life:
             others += [other for other in decision.spec.bound_to if other in decisions]
             # The way back of a container leads over what it held on to.
             held = (i for one in decision.olds for i in read_map(one.labels, BOUND).values())

@@ -149,6 +149,7 @@ class _Work:
         whole = self._desired.complete and not policy.unasked
         desired, stop = replace(self._desired, complete=whole), self._run.stop
         for _ in range(ROUNDS):
+            policy = replace(policy, ending=stop.is_set())
             self._make_plan(desired, answers, policy)
             if not self._run.act or not self.plan.changes or (stop.is_set() and not self.plan.urgent):
                 break
@@ -172,7 +173,7 @@ class _Work:
             if failed:
                 policy = replace(policy, tried=policy.tried | failed)
                 stop = _only_ways_back()
-        return policy
+        return replace(policy, ending=False)
 
     def _make_plan(self, desired: Desired, answers: Mapping[ImageRef, Answer], policy: Policy) -> None:
         """Make the plan; those containers and images are asked about that it has to know more of."""

@@ -43,6 +43,7 @@ class Why(enum.Enum):
     SOURCE_BROKEN = "its source cannot be read"
     HELD_BACK = "held back"
     SIGNAL = "asked for after a start"
+    UNDONE = "undoes what an interrupted run began"
     WAY_BACK = "goes back to the last that was proven"
     FAILED_BEFORE = "failed, and is not tried again yet"
     DEPENDED_ON = "another waits for it"

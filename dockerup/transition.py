@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from dockerup import labels
+from dockerup.again import may_start
+from dockerup.definition import described
 from dockerup.host import Host, entry_of, managed, protection
 from dockerup.memory import failed_name
 from dockerup.proof import Verdict, judge
@@ -29,6 +31,11 @@ class Transition:
     last: Container | None
     reason: str = ""
 
+    @property
+    def tried(self) -> bool:
+        """Whether there is anything to remember: the new container was started, or failed with its mates."""
+        return bool(self.reason) or self.new.state != "created"
+
 
 def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerId]]:
     """Return the open transitions by entry, and the ids of the containers to inspect before they are known.
@@ -36,9 +43,8 @@ def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerI
     Without those inspections the transitions are not final.
     """
     found = {}
-    by_id: dict[str, Container] = {one.container_id: one for one in host.observed.containers}
     for name in sorted(host.listed):
-        one = _open(name, host, by_id)
+        one = _open(name, host)
         if one is not None:
             found[name] = one
     wanted = {
@@ -48,18 +54,24 @@ def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerI
         if one.detail is None
     }
     judged = {name: replace(one, reason=_reason(name, one)) for name, one in found.items()}
-    return _with_mates(judged), frozenset(wanted)
+    return with_mates(judged), frozenset(wanted)
 
 
-def _open(name: str, host: Host, by_id: Mapping[str, Container]) -> Transition | None:
+def _open(name: str, host: Host) -> Transition | None:
     family = [one for one in host.families.get(name, ()) if managed(one) and not protection(one, host)]
     by_age = sorted(family, key=lambda one: (labels.generation(one.labels), one.container_id))
     for one in reversed(by_age):
         before = labels.read_replaced(one.labels)
-        found = (by_id[key] for key in before if key in by_id)
+        found = (host.by_id[key] for key in before if key in host.by_id)
         # One that is listed again meanwhile is that entry's own, and no longer to go.
         others = host.listed - {name}
-        olds = tuple(old for old in found if not protection(old, host) and entry_of(old) not in others)
+        olds = tuple(
+            old
+            for old in found
+            if not protection(old, host)
+            and entry_of(old) not in others
+            and (old.running or may_start(old, host))
+        )
         if any(before[old.container_id].ran or served(old) for old in olds):
             transition = Transition(one, olds, next((old for old in olds if entry_of(old) == name), None))
             return transition if _is_open(name, transition) else None
@@ -69,6 +81,19 @@ def _open(name: str, host: Host, by_id: Mapping[str, Container]) -> Transition |
 def served(old: Container) -> bool:
     """Tell whether an old container ran well, or did its work: only then it is worth to go back to."""
     return old.state in {"running", "paused"} or (old.state == "exited" and old.exit_code == 0)
+
+
+def restart_before(old: Container) -> str:
+    """Return the restart policy that an old container has, or had before it was stopped for a replacement."""
+    own = described(old.labels.get(labels.DEFINITION, ""))
+    restart = old.detail.restart if old.detail else ""
+    return str(own.get("restart", "always")) if restart == "no" and own else restart
+
+
+def was_stopped(old: Container) -> bool:
+    """Tell whether a container was stopped for a replacement of which nothing else is left."""
+    silent = old.detail is not None and old.detail.restart == "no"
+    return old.state == "exited" and silent and restart_before(old) != "no"
 
 
 def _is_open(name: str, transition: Transition) -> bool:
@@ -91,7 +116,7 @@ def _reason(name: str, transition: Transition) -> str:
     return why if verdict is Verdict.FAILED else ""
 
 
-def _with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:
+def with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:
     """Return the transitions with those going back that were begun together with one that does."""
     back = {name for name, one in found.items() if one.reason}
     done = dict(found)

@@ -5,17 +5,18 @@ It is planned from what is there, so that one that was interrupted goes on. It i
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 from dockerup import labels
+from dockerup.again import needs_running
 from dockerup.decision import Decision
-from dockerup.host import Host, dependents_first, entry_of, managed, protection
+from dockerup.host import Host, asides, dependents_first, entry_of, managed, protection
 from dockerup.images import told_by_a_registry, wanted_image
 from dockerup.memory import failed_name, memory_of
 from dockerup.sheet import Chain, Sheet, existing, set_restart
-from dockerup.snapshot import ContainerId
-from dockerup.steps import Cause, Remove, Rename, Start, Stop, Tag, Why
-from dockerup.transition import Transition
+from dockerup.snapshot import Container, ContainerId
+from dockerup.steps import Cause, Existing, Remove, Rename, Start, Stop, Tag, Why
+from dockerup.transition import Transition, restart_before
 
 
 def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> None:
@@ -41,8 +42,15 @@ def _opened(decision: Decision) -> Transition:
 
 
 def _set_aside(decision: Decision, chain: Chain) -> None:
-    """Stop what failed, and keep it under its own name: it is the memory of that."""
+    """Stop what failed, and keep it under its own name: it is the memory of that.
+
+    What was never tried is no memory, and goes when what serves does so again: the way back is in its labels.
+    """
     name, new, cause = decision.spec.name, _opened(decision).new, decision.cause
+    if not _opened(decision).tried:
+        if new.name == name:
+            chain.add(Rename(name, existing(new), name, asides(name)[0], cause))
+        return
     set_restart(name, new, "no", cause, chain)
     if new.running:
         chain.add(Stop(name, existing(new), None, cause))
@@ -61,7 +69,11 @@ def _bring_back(group: list[Decision], chain: Chain) -> None:
     """Let the old ones serve again, each after those that it holds on to."""
     owner = {old.container_id: one for one in group for old in _opened(one).olds}
     olds = {old.container_id: old for one in group for old in _opened(one).olds}
-    for old in reversed(dependents_first(olds.values())):
+    needed = _needed(olds, chain.host)
+    for old in reversed(dependents_first([*olds.values(), *(one for one, _ in needed.values())])):
+        if old.container_id in needed:
+            _start_needed(old, owner[needed[old.container_id][1]], chain)
+            continue
         decision = owner[old.container_id]
         name, opened, cause = decision.spec.name, _opened(decision), decision.cause
         was = labels.read_replaced(opened.new.labels)[old.container_id]
@@ -70,6 +82,33 @@ def _bring_back(group: list[Decision], chain: Chain) -> None:
             chain.add(Rename(name, existing(old), old.name, name, cause))
         if was.ran and not old.running:
             chain.sheet.started[entry_of(old)] = chain.add(Start(name, existing(old), False, "", cause))
+
+
+def _needed(
+    olds: Mapping[ContainerId, Container], host: Host
+) -> Mapping[ContainerId, tuple[Container, ContainerId]]:
+    """Return what stands still and these need to be started, each with the id of one that needs it.
+
+    Its own way back is not known any more: the container that told of it was removed.
+    """
+    found: dict[ContainerId, tuple[Container, ContainerId]] = {}
+    rest = [(old, old.container_id) for old in olds.values()]
+    while rest:
+        one, root = rest.pop()
+        for container_id in needs_running(one) - olds.keys() - found.keys():
+            other = host.by_id.get(container_id)
+            if other is not None and not other.running and entry_of(other) in host.listed:
+                found[container_id] = other, root
+                rest.append((other, root))
+    return found
+
+
+def _start_needed(one: Container, decision: Decision, chain: Chain) -> None:
+    name, cause = entry_of(one), decision.cause
+    set_restart(name, one, restart_before(one), cause, chain)
+    if name not in chain.host.by_name:
+        chain.add(Rename(name, existing(one), one.name, name, cause))
+    chain.sheet.started[name] = chain.add(Start(name, existing(one), False, "", cause))
 
 
 def _free_name(name: str, olds: Collection[ContainerId], chain: Chain) -> bool:
@@ -93,6 +132,10 @@ def _tidy(decision: Decision, chain: Chain) -> None:
     """Let the tag go back as well; what is no memory of anything that is listed need not stay."""
     opened, host = _opened(decision), chain.host
     _tag_back(decision, opened, chain)
+    if not opened.tried:
+        target = Existing(opened.new.container_id, asides(decision.spec.name)[0])
+        chain.add(Remove(decision.spec.name, target, Cause(Why.LEFT_OVER)))
+        return
     image = wanted_image(decision.spec, host.local, host.answers)
     told = told_by_a_registry(decision.spec, host.answers)
     memory = memory_of(decision.spec, opened.new, image, host.policy.health_timeout, told=told)

@@ -101,13 +101,17 @@ class Case:
         results: list[Result] = []
         stop = threading.Event()
         for _ in range(ROUNDS):
+            begun = replace(begun, policy=replace(begun.policy, ending=stop.is_set()))
             plan = plan_for(begun, self.model.snapshot(), answers)
             if not plan.changes or (stop.is_set() and not plan.urgent):
                 break
             latest = carry_out(plan, self.model, concurrency, stop)
             results += latest
-            if any(one.text and one.outcome.name != "REFUSED" for one in latest):
+            failed = {one.node.step.entry for one in latest if one.text and one.outcome.name != "REFUSED"}
+            if failed:
                 stop.set()
+                tried = begun.policy.tried | failed
+                begun = replace(begun, policy=replace(begun.policy, tried=tried))
         return results
 
     def settle(self, concurrency: int = 1) -> list[Result]:

@@ -6,7 +6,8 @@ about      what the case shows, in a sentence
 desired    the containers that `containers.d` lists, as a person writes them
 user-data  the containers that user-data lists
 broken     sources that cannot be read whole: [confdir], [user-data]
-settings   unmanaged, ignore, prune, keep_images, where they are not the default (prune is `none` here)
+settings   unmanaged, ignore, prune, keep_images and more of the policy, where they are not the default (prune
+           is `none` here)
 images     what is here: {id: a1, tags: [...], digests: [nginx@a1], size: bytes, made: seconds ago}; ids and
            digests are short hex words. Each is newer than the one before, but for one with `made`
 registry   what the registries say of a tag: `nginx:1.27: b2`, or `nginx:1.27: away`

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
@@ -126,3 +127,73 @@ def test_image_that_fails_keeps_no_other_definition_from_coming(case: Case) -> N
         assert box.state == "running"
         assert box.labels[labels.HASH] == definition_hash(spec.definition, Change.REPLACE)
     assert case.plan().changes == (), str(case.plan())
+
+
+def test_group_goes_back_when_one_in_its_middle_does_not_get_well() -> None:
+    plain = {"restart": "always", "image": "shop/web:1"}
+    served_before = ({**plain, "name": "cc"}, {**plain, "name": "bb", "links": {"cc": "alias"}})
+    case = Case(Listing(served_before), new_model(), Policy(salt="salt"))
+    case.settle()
+    before = served(case)
+    case.model.registry.push("shop/db:1", replace(content_of("shop/db:1", 1), unwell=True))
+    middle = {**plain, "image": "shop/db:1", "name": "aa", "dependsOn": ["cc"]}
+    last = {
+        **served_before[1],
+        "env": {"KEY": "2"},
+        "dependsOn": [{"containerName": "aa", "condition": "HEALTHY"}],
+    }
+    case.listing = Listing(({**served_before[0], "env": {"KEY": "2"}}, middle, last))
+    case.run()
+    assert served(case).items() >= before.items(), case.model
+    case.settle()
+    assert served(case).items() >= before.items(), case.model
+
+
+@st.composite
+def bereft(draw: st.DrawFn) -> Case:
+    """Draw such a host of which a person removed a container."""
+    case = draw(spoiled())
+    del case.model.boxes[draw(st.sampled_from(sorted(case.model.boxes)))]
+    return case
+
+
+def assert_all_serve(case: Case, names: Collection[str]) -> None:
+    lost = set(names) - served(case).keys()
+    assert lost == set(), f"{lost} served\n{case.model}\n{case.plan()}"
+
+
+@few
+@given(bereft())
+def test_container_that_a_person_removed_takes_no_other_down(case: Case) -> None:
+    before = served(case)
+    case.settle()
+    assert_all_serve(case, before)
+
+
+@settings(fewer, max_examples=fewer.max_examples // 5)  # each is a run for each of its calls
+@given(spoiled(), st.data())
+def test_container_removed_after_a_kill_takes_no_other_down(case: Case, data: st.DataObject) -> None:
+    before = served(case)
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        killed = case.fresh()
+        killed.model.kill_at = call
+        with pytest.raises(Killed):
+            killed.run()
+        killed.model.revive()
+        box = killed.model.boxes[data.draw(st.sampled_from(sorted(killed.model.boxes)))]
+        del killed.model.boxes[box.container_id]
+        lost = lost_with(box.labels[labels.NAME], killed)
+        killed.settle()
+        assert_all_serve(killed, before.keys() - lost)
+
+
+def lost_with(name: str, case: Case) -> set[str]:
+    """Return an entry with those whose containers stand still, and cannot be started without its own."""
+    lost = {name}
+    for spec in case.specs:  # each after those that it holds on to
+        runs = any(one.running for one in case.family(spec.name))
+        if not runs and lost & {*spec.links, *spec.shares}:
+            lost.add(spec.name)
+    return lost

@@ -21,6 +21,8 @@ DECIDING: tuple[str, ...] = (
         "sheet",
         "volumes",
         "wayback",
+        "again",
+        "going_back",
         "decide",
         "decision",
         "keeper",

@@ -1,0 +1,41 @@
+"""Which containers the engine would start again once they are stopped: only those are a way back. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from dockerup import labels
+from dockerup.host import Host, entry_of
+from dockerup.networks import BUILT_IN, networks_are_there
+from dockerup.snapshot import Container, ContainerId
+from dockerup.volumes import sharers
+
+
+def needs_running(one: Container) -> frozenset[ContainerId]:
+    """Return the containers without which the engine does not start this one.
+
+    It looks for those that it has volumes from when it is created, and never again. On networks of its own it
+    looks for those that it is linked to whenever somebody asks for their names.
+    """
+    if {*one.networks} - BUILT_IN:
+        return frozenset()
+    bound = labels.read_map(one.labels, labels.BOUND)
+    return frozenset(ContainerId(bound[name]) for name in bound.keys() - sharers(one))
+
+
+def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool:
+    """Tell whether what a container needs to start runs, or is listed and so will.
+
+    `without` are the ids of containers that will not be there.
+    """
+    if {*one.networks} - BUILT_IN:
+        return networks_are_there(one, host)
+    for container_id in needs_running(one):
+        other = host.by_id.get(container_id)
+        if other is None or container_id in without:
+            return False
+        # What is in a circle, as labels that a person forged may be, is there once.
+        rest = {*without, one.container_id}
+        if not other.running and not (entry_of(other) in host.listed and may_start(other, host, rest)):
+            return False
+    return True
