@@ -42,13 +42,15 @@ def write_clean_up(host: Host, decisions: Mapping[str, Decision], sheet: Sheet) 
     moved = {node.step.tag: node.number for node in sheet.nodes if isinstance(node.step, Tag)}
     removed = _removed(sheet)
     images = [
-        replace(image, tags=tuple(tag for tag in image.tags if tag not in moved))
+        image
+        if moved.keys().isdisjoint(image.tags)
+        else replace(image, tags=tuple(tag for tag in image.tags if tag not in moved))
         for image in host.observed.images
     ]
     needed = _needed(host, decisions, removed, moved)
     unneeded = [image for image in images if image.image_id not in needed]
     gone = _gone_tags(images, decisions, host, host.policy.keep_images)
-    superseded_ones = _gone_tags(images, decisions, host, 0)
+    superseded_ones = _gone_tags(images, decisions, host, 0) if host.policy.making_room else set[str]()
     going = _all_going(unneeded, gone, superseded_ones, host)
     sheet.unneeded = frozenset(step.image_id for step in going)
     if going:
@@ -179,13 +181,17 @@ def _gone_tags(images: Sequence[Image], decisions: Mapping[str, Decision], host:
     What an entry has or waits for is not superseded. What it failed with is, and leads no way back.
     """
     listed = {owner_repository(name) for name in decisions}
-    owned = (tag for image in images for tag in image.tags if is_owner_tag(tag))
-    gone = {tag for tag in owned if tag.rpartition(":")[0] not in listed}
+    owned: dict[str, list[Image]] = defaultdict(list)  # by the repository of their owner tags
+    for image in images:
+        for repository in {tag.rpartition(":")[0] for tag in image.tags if is_owner_tag(tag)}:
+            owned[repository].append(image)
+    tags = (tag for image in images for tag in image.tags if is_owner_tag(tag))
+    gone = {tag for tag in tags if tag.rpartition(":")[0] not in listed}
     for name, decision in decisions.items():
         wanted = (decision.image, decision.image.later)
         current = {one.local.image_id for one in wanted if one is not None and one.local is not None}
         failed = _failed_with(name, host)
-        older = [image for image in images if image.image_id not in current]
+        older = [image for image in owned[owner_repository(name)] if image.image_id not in current]
         gone |= {*superseded(name, (image for image in older if image.image_id != failed), keep)}
         gone |= {*superseded(name, (image for image in older if image.image_id == failed), 0)}
     return gone

@@ -27,6 +27,8 @@ def rivals(family: tuple[Container, ...], keeper: Container | None, host: Host) 
 def replaced_by(keeper: Container, host: Host) -> Iterable[Container]:
     """Return the containers that a keeper's label says it takes the place of, if they may go."""
     ids = labels.read_replaced(keeper.labels)
+    if not ids:
+        return ()
     return (one for one in host.observed.containers if one.container_id in ids and _may_go(one, host))
 
 

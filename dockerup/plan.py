@@ -164,21 +164,22 @@ def _write_removals(leaving: list[Container], host: Host, sheet: Sheet) -> None:
         if isinstance(node.step, Remove) and isinstance(node.step.target, Existing)
     }
     leaving_ids = {one.container_id for one in leaving}
+    needed_by = _needed_by(host) if leaving else {}
     for one in leaving:
-        holders = [other for other in _holders(one, host) if other not in leaving_ids]
+        needing = needed_by.get(one.container_id, ()) if one.state == "running" else ()
+        holders = [other for other in needing if other not in leaving_ids]
         if removed.keys() >= set(holders):
             _write_removal(one, [removed[holder] for holder in holders], sheet, gone)
 
 
-def _holders(one: Container, host: Host) -> list[ContainerId]:
-    """Return the containers that could not be started any more without this one, which runs."""
-    return [
-        other.container_id
-        for other in host.observed.containers
-        if one.state == "running"
-        and one.container_id in needs_running(other)
-        and other.name != failed_name(entry_of(other))
-    ]
+def _needed_by(host: Host) -> dict[ContainerId, list[ContainerId]]:
+    """Return, by what they need, the containers that could not be started any more without it."""
+    found: dict[ContainerId, list[ContainerId]] = {}
+    for one in host.observed.containers:
+        if one.name != failed_name(entry_of(one)):
+            for needed in needs_running(one):
+                found.setdefault(needed, []).append(one.container_id)
+    return found
 
 
 def _write_removal(one: Container, lets_go: list[int], sheet: Sheet, gone: dict[str, list[int]]) -> None:
