@@ -49,11 +49,15 @@ _DEPENDS_FIX = "Write a list: [db], or [{containerName: db, condition: HEALTHY}]
 def stop_signal() -> Kind:
     """Return the kind of a signal: a name, with or without SIG, or a number as text; read as its one name."""
 
-    def canonical(text: str, _origin: Origin) -> str:
-        name = _SIGNALS[int(text) - 1] if text.isdigit() else text[3:] if text.startswith("SIG") else text
-        return f"SIG{_SIGNAL_ALIASES.get(name, name)}"
+    return kinds.text(
+        'a signal such as "SIGTERM"', _SIGNAL, also=lambda text, _origin: canonical_signal(text)
+    )
 
-    return kinds.text('a signal such as "SIGTERM"', _SIGNAL, also=canonical)
+
+def canonical_signal(text: str) -> str:
+    """Return the one name of a signal that is written as a name, with or without SIG, or as a number."""
+    name = _SIGNALS[int(text) - 1] if text.isdigit() else text[3:] if text.startswith("SIG") else text
+    return f"SIG{_SIGNAL_ALIASES.get(name, name)}"
 
 
 def health_check() -> Kind:

@@ -9,7 +9,7 @@ from dockerup.importers import compose_deploy, compose_storage, forms
 from dockerup.importers.compose_env import bring_env
 from dockerup.importers.compose_others import bring_networks, handlers
 from dockerup.importers.compose_project import Known
-from dockerup.importers.draft import Draft, Handler, Table, fill, not_here, plain
+from dockerup.importers.draft import NO_REAL_TIME, Draft, Handler, Table, fill, not_here, plain
 from dockerup.importers.reading import (
     decimal,
     each,
@@ -78,10 +78,7 @@ def _long_port(draft: Draft, written: Mapping[str, Any]) -> list[dict[str, Any]]
 
 
 def _restart(draft: Draft, value: Any) -> None:
-    policy, most = forms.restart(text(value))
-    draft.put("restart", policy)
-    if most:
-        draft.left("restart", f"that it is started again {most} times at most: on-failure here has no end")
+    draft.put("restart", forms.restart(text(value)))
 
 
 def _health_check(draft: Draft, value: Any) -> None:
@@ -226,8 +223,8 @@ _TABLE: Table = {
     "cpus": plain("cpus", decimal),
     "cpu_period": plain("cpuPeriod", whole),
     "cpu_quota": plain("cpuQuota", whole),
-    "cpu_rt_period": plain("cpuRtPeriod", whole),
-    "cpu_rt_runtime": plain("cpuRtRuntime", whole),
+    "cpu_rt_period": not_here("cpu_rt_period", NO_REAL_TIME),
+    "cpu_rt_runtime": not_here("cpu_rt_runtime", NO_REAL_TIME),
     "cpuset": plain("cpusetCpus", text),
     "mem_limit": plain("memory", sized),
     "mem_reservation": plain("memoryReservation", sized),

@@ -10,6 +10,7 @@ from typing import Any, Optional
 from dockerup.importers.reading import OddError
 
 _MOST_NOTES = 200  # of one entry; nobody reads more
+NO_REAL_TIME = "the kernels of Debian and Ubuntu have no real-time groups"
 _MOST_VALUES = 1000  # in one list of an entry, such as its ports
 
 

@@ -158,11 +158,13 @@ def extra_host(form: str) -> dict[str, str]:
     return {"hostname": found[1], "ipAddress": found[2]}
 
 
-def restart(form: str) -> tuple[str, int]:
-    """Return a restart policy, and how often at most it starts again (0: without end)."""
+def restart(form: str) -> str:
+    """Return a restart policy, with how often at most it starts again where that has an end: on-failure:5."""
     policy, _, most = form.strip().partition(":")
     if policy not in ("no", "always", "unless-stopped", "on-failure", "false", ""):
         raise OddError("this is not a restart policy")
     if most and not re.fullmatch("[0-9]{1,6}", most):
         raise OddError("this is not a number of restarts")
-    return ("no" if policy in ("false", "") else policy), int(most or 0)
+    if policy == "on-failure" and int(most or 0):
+        return f"{policy}:{int(most)}"
+    return "no" if policy in ("false", "") else policy

@@ -11,6 +11,7 @@ from dockerup.host import FOREIGN_LABELS
 from dockerup.importers.running import Found
 from dockerup.importers.running_host import Defaults
 from dockerup.labels import NAME
+from dockerup.likeness_forms import cgroup_namespace
 from dockerup.problems import DockerupError
 
 
@@ -60,9 +61,8 @@ def _image(engine: Engine, name: str) -> Mapping[str, Any]:
 
 def defaults_of(info: Mapping[str, Any]) -> Defaults:
     """Return what the engine takes where a container says nothing (GET /info)."""
-    version = str(info.get("CgroupVersion") or "")
     return Defaults(
         log_driver=str(info.get("LoggingDriver") or "json-file"),
         runtime=str(info.get("DefaultRuntime") or "runc"),
-        cgroup_namespace={"1": "host", "2": "private"}.get(version, ""),
+        cgroup_namespace=cgroup_namespace(info),
     )

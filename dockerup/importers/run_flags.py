@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Callable
 
 from dockerup.importers import forms
-from dockerup.importers.draft import Draft
+from dockerup.importers.draft import NO_REAL_TIME, Draft
 from dockerup.importers.reading import (
     OddError,
     decimal,
@@ -118,10 +118,7 @@ def _tmpfs_mount(draft: Draft, target: str, parts: dict[str, str]) -> None:
 
 
 def _restart(draft: Draft, value: str) -> None:
-    policy, most = forms.restart(value)
-    draft.put("restart", policy)
-    if most:
-        draft.left("--restart", f"that it is started again {most} times at most: on-failure here has no end")
+    draft.put("restart", forms.restart(value))
 
 
 def _ulimit(draft: Draft, value: str) -> None:
@@ -330,8 +327,6 @@ FLAGS: Mapping[str, Flag | None] = {
     "cpu-shares": _set("cpu", whole),
     "cpu-period": _set("cpuPeriod", whole),
     "cpu-quota": _set("cpuQuota", whole),
-    "cpu-rt-period": _set("cpuRtPeriod", whole),
-    "cpu-rt-runtime": _set("cpuRtRuntime", whole),
     "cpuset-cpus": _set("cpusetCpus"),
     "cpuset-mems": _set("cpusetMems"),
     "pids-limit": _pids,
@@ -376,6 +371,8 @@ IGNORED: Mapping[str, str] = {
     "label-file": "write its labels under labels",
     "kernel-memory": "engines no longer have it",
     "isolation": "it is of Windows",
+    "cpu-rt-period": NO_REAL_TIME,
+    "cpu-rt-runtime": NO_REAL_TIME,
     "cpu-count": "it is of Windows",
     "cpu-percent": "it is of Windows",
     "io-maxbandwidth": "it is of Windows",

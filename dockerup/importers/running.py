@@ -13,6 +13,7 @@ from typing import Any
 from dockerup.importers.draft import Draft, Entry, Imported
 from dockerup.importers.running_host import Defaults, bring_host_config, part
 from dockerup.importers.running_networks import bring_networks
+from dockerup.likeness_forms import TOOL_LABELS
 
 _SECOND = 10**9
 _HEALTH_TIMES = {
@@ -21,8 +22,6 @@ _HEALTH_TIMES = {
     "StartPeriod": "startPeriod",
     "StartInterval": "startInterval",
 }
-# Labels by which other tools know their containers; as dockerup's own, they would say what is not true.
-_TOOLS = ("com.docker.compose.", "com.docker.swarm.", "com.docker.stack.", "dockerup.", "desktop.docker.")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,7 @@ def _bring_config(
     draft.put("env", {name: value for name, _, value in env if name})
     theirs = part(given, "Labels")
     labels = {k: str(v) for k, v in part(config, "Labels").items() if theirs.get(k) != v}
-    draft.put("labels", {key: value for key, value in labels.items() if not key.startswith(_TOOLS)})
+    draft.put("labels", {key: value for key, value in labels.items() if not key.startswith(TOOL_LABELS)})
     for key, ours in (("WorkingDir", "workingDirectory"), ("User", "user"), ("StopSignal", "stopSignal")):
         if config.get(key) and config.get(key) != given.get(key):
             draft.put(ours, str(config[key]))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Callable
 
 from dockerup.importers import forms
-from dockerup.importers.draft import Draft
+from dockerup.importers.draft import NO_REAL_TIME, Draft
 from dockerup.importers.reading import OddError, decimal, size_text
 
 _DEFAULT_SHM = 64 << 20
@@ -22,7 +22,6 @@ class Defaults:
     log_driver: str = "json-file"
     runtime: str = "runc"
     cgroup_namespace: str = ""  # "": not known
-    init: bool = False
 
 
 def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -48,6 +47,8 @@ def bring_host_config(
     host = part(container, "HostConfig")
     for key, (ours, read) in _PLAIN.items():
         _bring(draft, ours, read, host.get(key))
+    if host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"):
+        draft.left("CpuRealtimeRuntime", NO_REAL_TIME)
     _bring_memory(draft, host)
     _bring_modes(draft, host, names, defaults)
     _bring_restart(draft, host)
@@ -110,8 +111,6 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "NanoCpus": ("cpus", _cpus),
     "CpuPeriod": ("cpuPeriod", int),
     "CpuQuota": ("cpuQuota", int),
-    "CpuRealtimePeriod": ("cpuRtPeriod", int),
-    "CpuRealtimeRuntime": ("cpuRtRuntime", int),
     "CpusetCpus": ("cpusetCpus", str),
     "CpusetMems": ("cpusetMems", str),
     "BlkioWeight": ("blkioWeight", int),
@@ -143,9 +142,9 @@ def _bring_memory(draft: Draft, host: Mapping[str, Any]) -> None:
 
 
 def _bring_modes(draft: Draft, host: Mapping[str, Any], names: Mapping[str, str], defaults: Defaults) -> None:
-    for key, ours, usual in (("IpcMode", "ipc", {"private", "shareable"}), ("PidMode", "pid", set[str]())):
-        mode = str(host.get(key) or "")
-        if mode and mode not in usual:
+    for key, ours, usual in (("IpcMode", "ipc", "private"), ("PidMode", "pid", "")):
+        mode = str(host.get(key) or usual)
+        if mode != usual:
             kind, _, target = mode.partition(":")
             draft.put(ours, f"container:{names.get(target, target)}" if kind == "container" else mode)
     runtime, cgroup = str(host.get("Runtime") or ""), str(host.get("CgroupnsMode") or "")
@@ -153,19 +152,18 @@ def _bring_modes(draft: Draft, host: Mapping[str, Any], names: Mapping[str, str]
         draft.put("runtime", runtime)
     if cgroup and defaults.cgroup_namespace and cgroup != defaults.cgroup_namespace:
         draft.put("cgroupns", cgroup)
-    if isinstance(host.get("Init"), bool) and host["Init"] is not defaults.init:
+    if isinstance(host.get("Init"), bool):
         draft.put("init", host["Init"])
 
 
 def _bring_restart(draft: Draft, host: Mapping[str, Any]) -> None:
     policy = part(host, "RestartPolicy")
     name = str(policy.get("Name") or "no")
-    draft.put("restart", None if name == "always" else name)
+    most = policy.get("MaximumRetryCount") if name == "on-failure" else 0
+    draft.put("restart", None if name == "always" else f"{name}:{most}" if most else name)
     if name == "no":
         what = "nobody starts it again, not after a reboot either. Without it, it is always restarted"
         draft.decide("restart", what)
-    if policy.get("MaximumRetryCount"):
-        draft.left("restart", f"that it is started again {policy['MaximumRetryCount']} times at most")
     if host.get("AutoRemove"):
         draft.left("AutoRemove", "the engine removed it when it ended (--rm); dockerup keeps it running")
 

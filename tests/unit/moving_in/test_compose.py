@@ -104,7 +104,6 @@ def test_what_does_not_come_over_is_listed() -> None:
         "services.builder.build: dockerup builds no images",
         "services.builder.develop: this is of the development",
         "docker network create --internal --subnet 172.28.0.0/24 shop_monitoring",
-        "services.grafana.restart: that it is started again 5 times at most",
         "services.mqtt.restart: without restart",
         "prometheus-data, shop_cache, shop_db-data, shop_uploads",
     ):

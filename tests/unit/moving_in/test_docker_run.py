@@ -94,7 +94,7 @@ def test_whatever_stands_before_the_flags_is_passed_over(line: str) -> None:
         ("--mount type=tmpfs,target=/t,tmpfs-size=1m", "tmpfs", [{"containerPath": "/t", "size": "1m"}]),
         ("--volumes-from db:ro", "volumes", [{"from": "db", "mode": "ro"}]),
         ("--link db:database", "links", {"db": "database"}),
-        ("--restart=on-failure:3", "restart", "on-failure"),
+        ("--restart=on-failure:3", "restart", "on-failure:3"),
         ("--pull never", "update", {"pull": False}),
         ("--no-healthcheck", "healthCheck", {"command": ["NONE"]}),
         ("--gpus all", "deviceRequests", [{"capabilities": ["gpu"], "count": "all"}]),

@@ -127,7 +127,7 @@ def test_settings_of_its_own(config: Mapping[str, Any], key: str, value: object)
         ({"NetworkMode": "host"}, "network", "host"),
         ({"Memory": 512 << 20, "MemorySwap": 1 << 30}, "memory", "512m"),
         ({"NanoCpus": 1_500_000_000}, "cpus", "1.5"),
-        ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}, "restart", "on-failure"),
+        ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}, "restart", "on-failure:3"),
         (
             {"LogConfig": {"Type": "local", "Config": {}}},
             "logConfiguration",
@@ -138,6 +138,8 @@ def test_settings_of_its_own(config: Mapping[str, Any], key: str, value: object)
         ({"CapAdd": ["NET_ADMIN"]}, "capAdd", ["NET_ADMIN"]),
         ({"PidMode": "host"}, "pid", "host"),
         ({"Init": True}, "init", True),
+        ({"Init": False}, "init", False),
+        ({"IpcMode": "shareable"}, "ipc", "shareable"),
         ({"ShmSize": 1 << 30}, "shmSize", "1g"),
         ({"ExtraHosts": ["a:1.2.3.4"]}, "extraHosts", [{"hostname": "a", "ipAddress": "1.2.3.4"}]),
         (
@@ -181,4 +183,8 @@ def test_container_that_nobody_restarts_or_that_runs_an_id_is_to_be_decided() ->
 def test_defaults_are_the_engines() -> None:
     info = {"LoggingDriver": "local", "DefaultRuntime": "crun", "CgroupVersion": "2"}
     assert defaults_of(info) == Defaults("local", "crun", "private")
+    assert (
+        defaults_of({**info, "SecurityOptions": ["name=seccomp,profile=default"]}).cgroup_namespace == "host"
+    )
+    assert defaults_of({**info, "SecurityOptions": ["name=cgroupns"]}).cgroup_namespace == "private"
     assert defaults_of({}) == Defaults()
