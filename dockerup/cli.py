@@ -252,8 +252,10 @@ def _imported(options: argparse.Namespace) -> Imported:
     if options.origin == "running":
         from dockerup.configuration import read_file
         from dockerup.connection import engine_url
+        from dockerup.state import Cache
 
-        return command.from_running(given, engine_url(read_file(options.config), os.environ), os.environ)
+        url = engine_url(read_file(options.config), os.environ)
+        return command.from_running(given, url, os.environ, Cache(options.cache).adopted(url))
     read = {"ecs": command.from_ecs, "konlet": command.from_konlet, "run": command.from_run}
     return read[options.origin](given[0])
 

@@ -18,6 +18,7 @@ from dockerup.credentials import Logins
 from dockerup.desired import Desired
 from dockerup.endpoints import CERTIFICATES, EngineRegistries
 from dockerup.engine import Engine, EngineError, own_container_id
+from dockerup.host import managed
 from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
@@ -57,8 +58,8 @@ class Connection:
     _keeping: Lock = field(default_factory=Lock)
 
     def observe(self, desired: Desired) -> Snapshot:
-        """Return the host as it is."""
-        observed = self._with_networks(desired)
+        """Return the host as it is, with what is remembered of adopted containers."""
+        observed = self._with_records(self._with_networks(desired))
         if not self.settings.prune_when_full or self.settings.prune == "none":
             return observed
         root = self.info(time.time()).get("DockerRootDir")
@@ -77,6 +78,17 @@ class Connection:
             left = any_to_care_for(observed, desired.specs)
             self.cache.write(NETWORKS, {self.engine.url: True} if left else {})
         return observed
+
+    def _with_records(self, observed: Snapshot) -> Snapshot:
+        known = self.cache.adopted(self.engine.url)
+        if not known:
+            return observed
+        containers = (replace(one, record=known.get(one.container_id, {})) for one in observed.containers)
+        return replace(observed, containers=tuple(containers))
+
+    def remember_adopted(self, records: Mapping[ContainerId, Mapping[str, str]]) -> None:
+        """Remember under which labels the adopted containers of this engine are seen, and no others."""
+        self.cache.keep_adopted(self.engine.url, records)
 
     def place_secrets(self, desired: Desired) -> list[str]:
         """Put the secrets that are files where containers get them from; returns notes on what went wrong."""
@@ -102,6 +114,11 @@ class Connection:
     def detailed(self, observed: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
         """Return the snapshot with the wanted containers inspected."""
         return self.engine.with_details(observed, wanted, self.settings.concurrency)
+
+    def compared(self, observed: Snapshot, wanted: frozenset[ContainerId]) -> Snapshot:
+        """Return the same with what those were made from that dockerup did not make, to compare it."""
+        others = frozenset(one.container_id for one in observed.containers if not managed(one))
+        return self.engine.with_details(observed, wanted, self.settings.concurrency, others)
 
     def ask(
         self,

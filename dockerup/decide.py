@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
 from dockerup import labels
+from dockerup.adoption import adopted
 from dockerup.again import may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference, differences
@@ -277,7 +278,8 @@ def _running(
     bound: tuple[tuple[str, Target], ...],
 ) -> Decision:
     doubt = f"whether there is a newer image is unknown: {image.doubt}" if image.doubt else ""
-    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, image.held or doubt)
+    said = ("adopted" if adopted(keeper) else "", image.held or doubt)
+    cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, "; ".join(filter(None, said)))
     if not olds and keeper.name != spec.name:
         cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
     if keeper.health == "unhealthy":
@@ -306,7 +308,7 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
         if not managed(one) and host.policy.unmanaged == "keep":
             return Cause(
                 Why.HELD_BACK,
-                "a container that dockerup did not start has this name, and unmanaged=keep; "
+                f"a container that dockerup did not start has this name{_unlike(one)}, and unmanaged=keep; "
                 f"rename or remove it: docker rename {one.name} {one.name}-old",
             )
         source = one.labels.get(labels.SOURCE, spec.source)
@@ -321,6 +323,10 @@ def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cau
             api = ".".join(map(str, host.policy.api))
             return Cause(Why.HELD_BACK, f"{key} needs an engine with {known_by}, and this one has {api}")
     return None
+
+
+def _unlike(one: Container) -> str:
+    return f" and that is not as listed ({', '.join(one.unlike)})" if one.unlike else ""
 
 
 def _number(version: str) -> tuple[int, ...]:
@@ -339,7 +345,7 @@ def _why_new(
     if old is None:
         return Cause(Why.NOT_THERE)
     if not managed(old):
-        return Cause(Why.TAKEN_OVER, "a container that dockerup did not start")
+        return Cause(Why.TAKEN_OVER, f"a container that dockerup did not start{_unlike(old)}")
     if not same_definition(old, spec):
         found = differences(old.labels.get(labels.DEFINITION, ""), spec.definition) or ()
         return Cause(Why.DEFINITION, changes=found)

@@ -36,7 +36,7 @@ from dockerup.output import frames, last_lines
 from dockerup.sdk import CALL_TIMEOUT, again, client_of, raise_for, told
 from dockerup.sdk import EngineError as EngineError
 from dockerup.secret_files import secrets_directory
-from dockerup.snapshot import ContainerId, Detail, Image, ImageId, Lately, Snapshot
+from dockerup.snapshot import Asked, ContainerId, Detail, Image, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
 from dockerup.streams import Events, Stream, stream_of
@@ -167,17 +167,26 @@ class Engine:
         return tuple(image_from(raw, podman=podman) for raw in response.json())
 
     def with_details(
-        self, snapshot: Snapshot, wanted: frozenset[ContainerId], concurrency: int = 1
+        self,
+        snapshot: Snapshot,
+        wanted: frozenset[ContainerId],
+        concurrency: int = 1,
+        origins: frozenset[ContainerId] = frozenset(),
     ) -> Snapshot:
         """Return the snapshot with the wanted containers inspected, those gone meanwhile left out.
 
+        Of the `origins` among them it has what they were made from as well, and keeps what it had of others.
         Up to `concurrency` are inspected at once.
         """
         ids = sorted(wanted)
+        engine = self.get("/info") if wanted & origins else {}
         with ThreadPoolExecutor(concurrency) as pool:
-            details = dict(zip(ids, pool.map(self.detail, ids)))
+            found = pool.map(
+                lambda one: self._origin(one, engine) if one in origins else self.detail(one), ids
+            )
+            details = dict(zip(ids, found))
         containers = tuple(
-            replace(one, detail=details.get(one.container_id, one.detail))
+            replace(one, detail=_with_origin(details.get(one.container_id, one.detail), one.detail))
             for one in snapshot.containers
             if details.get(one.container_id, True) is not None
         )
@@ -191,6 +200,22 @@ class Engine:
             if error.status == 404:
                 return None
             raise
+
+    def _origin(self, container_id: ContainerId, engine: Mapping[str, Any]) -> Detail | None:
+        """Return a detail with what a container was made from, None when it is gone."""
+        try:
+            container = self._inspected(container_id)
+        except EngineError as error:
+            if error.status == 404:
+                return None
+            raise
+        try:
+            image = self.get(f"/images/{container['Image']}/json")
+        except EngineError as error:
+            if error.status != 404:
+                raise
+            image = {}
+        return replace(detail_from(container), asked=Asked(container, image, engine))
 
     def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
         what = f"inspect {container_id[:12]}"
@@ -395,6 +420,13 @@ class Engine:
 
 def _platform(image: ImageRef) -> dict[str, str]:
     return {"platform": image.platform} if image.platform else {}
+
+
+def _with_origin(detail: Detail | None, before: Detail | None) -> Detail | None:
+    """Return a detail with what was known already of what a container was made from, which never changes."""
+    if detail is None or before is None or detail.asked is not None:
+        return detail
+    return replace(detail, asked=before.asked)
 
 
 def own_container_id(mountinfo: str) -> str:

@@ -7,7 +7,6 @@ A step whose own precondition no longer holds is refused: the host has moved on,
 from __future__ import annotations
 
 import enum
-import json
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -345,7 +344,7 @@ class _Execution:
         if same:
             raise _RefusedError("the newer image is the same for this platform")
         ids = {name: self._id(target) for name, target in step.bound}
-        bound = {labels.BOUND: json.dumps(ids, sort_keys=True)} if ids else {}
+        bound = {labels.BOUND: labels.write_map(ids)} if ids else {}
         self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
 
     def _remove_image(self, step: RemoveImage) -> None:

@@ -160,11 +160,16 @@ def asides(name: str) -> tuple[str, str]:
 
 def protection(one: Container, host: Host) -> str:
     """Return why a container is never touched, "" when it may be."""
+    return untouchable(one, host.policy, host.observed.own_id)
+
+
+def untouchable(one: Container, policy: Policy, own_id: str) -> str:
+    """Return why a container is never touched, "" when it may be; `own_id` is dockerup's own container."""
     if one.labels.get(labels.IGNORE, "").lower() == "true":
         return f"it has the label {labels.IGNORE}=true"
-    if any(fnmatch.fnmatchcase(one.name, glob) for glob in host.policy.ignore):
+    if any(fnmatch.fnmatchcase(one.name, glob) for glob in policy.ignore):
         return "the setting ignore names it"
-    if host.observed.own_id and one.container_id == host.observed.own_id:
+    if own_id and one.container_id == own_id:
         return "dockerup runs in it"
     foreign = [key for key in one.labels if key.startswith(FOREIGN_LABELS)]
     if foreign or one.name in _FOREIGN_NAMES:

@@ -19,6 +19,7 @@ CAUSE = "dockerup.cause"  # the kind of cause that it was created for, a name of
 GROUP = "dockerup.group"  # JSON: the entries that were replaced together with it
 AFTER = "dockerup.after"  # JSON: the entries that it was started after, and is stopped before
 ATTEMPT = "dockerup.attempt"  # counts the tries of one definition with one image
+ADOPTED = "dockerup.adopted"  # on no container: on those only that are seen as if they had labels
 NETWORK = "dockerup.network"  # on a network: dockerup made it
 IGNORE = "dockerup.ignore"  # a person's: never touch this container
 
@@ -30,6 +31,11 @@ def read_map(labels: Mapping[str, str], key: str) -> dict[str, str]:
     except ValueError:
         return {}
     return {str(k): str(v) for k, v in value.items()} if isinstance(value, dict) else {}
+
+
+def write_map(values: Mapping[str, str]) -> str:
+    """Return a label that holds an object of strings."""
+    return json.dumps(values, sort_keys=True)
 
 
 def read_list(labels: Mapping[str, str], key: str) -> tuple[str, ...]:

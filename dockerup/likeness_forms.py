@@ -214,9 +214,8 @@ def _ports(value: Any) -> dict[str, Any]:
     }
 
 
-def _policy(value: Any) -> tuple[str, int]:
-    policy = value or {}
-    return policy.get("Name") or "no", int(policy.get("MaximumRetryCount") or 0)
+def _policy(value: Any) -> dict[str, Any]:
+    return {"MaximumRetryCount": 0, **(value or {}), "Name": (value or {}).get("Name") or "no"}
 
 
 def _objects(defaults: Mapping[str, Any] | None = None) -> Callable[[Any], Any]:
@@ -240,9 +239,8 @@ def _device(value: Any) -> list[tuple[str, str, str]]:
     )
 
 
-def _log(value: Any) -> Any:
-    log = value or {}
-    return log.get("Type"), log.get("Config") or {}
+def _log(value: Any) -> dict[str, Any]:
+    return {**(value or {}), "Config": (value or {}).get("Config") or {}}
 
 
 HOST: Mapping[str, Callable[[Any], Any]] = {

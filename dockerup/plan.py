@@ -13,8 +13,10 @@ to a container that is replaced, and those that hand a host port to each other.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
+from dockerup.adoption import adopt
 from dockerup.again import needs_running
 from dockerup.chain import AWAITED, write_group
 from dockerup.clean_up import write_clean_up
@@ -64,6 +66,10 @@ def make_plan(
 ) -> Plan:
     """Return the steps that make the host run what is listed. `now` is in seconds since the epoch."""
     sheet = Sheet()
+    adoption = adopt(desired, observed, policy)
+    if adoption.wanted:
+        return Plan(wanted=adoption.wanted)
+    observed = adoption.observed
     host = Host.of(desired, observed, answers, policy, now)
     found = strays(host)
     if found:
@@ -83,9 +89,9 @@ def make_plan(
     _write_removals(_leaving(host, decisions), host, sheet)
     write_clean_up(host, decisions, sheet)
     write_unused_networks(host, sheet)
-    plan = sheet.plan((*_notes(host), *sheet.notes))
+    plan = sheet.plan((*_notes(host), *adoption.notes, *sheet.notes))
     check(plan, host)
-    return plan
+    return replace(plan, adopted=adoption.records)
 
 
 def _write_names(found: list[Stray], sheet: Sheet) -> None:

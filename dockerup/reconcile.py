@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
+from dockerup.adoption import adopt
 from dockerup.changes import changes_of, left_volumes
 from dockerup.clean_up import is_full
 from dockerup.configuration import Configuration
@@ -180,11 +181,13 @@ class _Work:
         while True:
             self.plan = make_plan(desired, self.observed, answers, policy, time.time())
             if self.plan.wanted:
-                self.observed = self._host.detailed(self.observed, self.plan.wanted)
+                self.observed = self._host.compared(self.observed, self.plan.wanted)
             elif self.plan.unneeded and self.observed.lately is None:
                 self.observed = self._host.lately(self.observed, self.plan.unneeded)
             else:
                 break
+        if self._run.act:
+            self._host.remember_adopted(self.plan.adopted)
         if desired.complete and policy.prune != "none" and not self.plan.unneeded:
             self._host.forget_unneeded()
         self.notes += self.plan.notes
@@ -234,6 +237,7 @@ def _shown(
 def _decided(
     desired: Desired, observed: Snapshot, answers: Mapping[ImageRef, Answer], policy: Policy
 ) -> tuple[dict[str, Decision], dict[str, Transition]]:
+    observed = adopt(desired, observed, policy).observed
     host = Host.of(desired, observed, answers, policy, time.time())
     opened, _ = transitions(host)
     return decide_all(host, opened), opened

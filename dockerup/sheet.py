@@ -51,7 +51,8 @@ class Sheet:
     def plan(self, notes: tuple[str, ...]) -> Plan:
         """Return the plan."""
         undoable, urgent = frozenset(self._undoable), frozenset(self._urgent)
-        return Plan(tuple(self.nodes), undoable, urgent, frozenset(self.wanted), self.unneeded, notes)
+        wanted = frozenset(self.wanted)
+        return Plan(tuple(self.nodes), undoable, urgent, wanted, self.unneeded, notes=notes)
 
 
 class Chain:

@@ -57,9 +57,14 @@ def table(rows: Sequence[Row], last: Mapping[str, Entry]) -> str:
     cells = [tuple(cell or "-" for cell in _cells(row, last.get(row.name))) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEADING, *cells)]
     lines = [_padded(line, widths) for line in (_HEADING, *cells)]
-    told = {row.name: row.waits if row.well and row.state in _PLAIN else row.says for row in rows}
+    told = {row.name: _quiet_words(row) if row.well and row.state in _PLAIN else row.says for row in rows}
     lines += [f"{name}: {text}" for name, text in told.items() if text]
     return "\n".join(lines)
+
+
+def _quiet_words(row: Row) -> str:
+    """Return what a person should know of a container that is well."""
+    return "; ".join(filter(None, ("adopted: dockerup did not make it" if row.adopted else "", row.waits)))
 
 
 def _cells(row: Row, last: Entry | None) -> tuple[str, ...]:
@@ -137,6 +142,7 @@ def _row_json(row: Row, last: Entry | None) -> dict[str, Any]:
         "source": row.source,
         "lastChange": as_object(last) if last is not None else None,
         "waits": row.waits or None,
+        "adopted": row.adopted,
     }
 
 

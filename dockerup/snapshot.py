@@ -4,12 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import NewType
+from typing import Any, NewType
 
 from dockerup.spec import Port
 
 ContainerId = NewType("ContainerId", str)
 ImageId = NewType("ImageId", str)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What somebody else asked for who made a container, as inspections tell it.
+
+    Of the container, of its image ({}: it is gone), and of the engine itself. Values of env are in it.
+    """
+
+    container: Mapping[str, Any] = field(repr=False)
+    image: Mapping[str, Any] = field(repr=False)
+    engine: Mapping[str, Any] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -20,6 +32,7 @@ class Detail:
     often the engine started it again on its own.
     `error` is why its last start failed. `health_output` is what the last probe printed, cut short.
     `check_seconds` is the longest that its health check may take to call it unhealthy, 0 without one.
+    `asked` is there for a container that dockerup did not make.
     """
 
     restart: str
@@ -31,6 +44,7 @@ class Detail:
     health: str = ""
     health_output: str = field(default="", repr=False)
     check_seconds: int = 0
+    asked: Asked | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -56,7 +70,8 @@ class Container:
     "starting", "healthy" or "unhealthy". `created` is in seconds since the epoch. `up_seconds` is for how
     long it has run, where that is less than a minute, else None. `ports` are the published ones of a running
     container. `networks` are those it is on, by name, with their ids; "" before its first start.
-    `host_paths` are those that are mounted into it.
+    `host_paths` are those that are mounted into it. `record` are the labels that it would have had dockerup
+    made it, as the cache tells that it is adopted. `unlike` are the fields in which it is not as its entry.
     """
 
     container_id: ContainerId
@@ -76,6 +91,8 @@ class Container:
     networks: Mapping[str, str] = field(default_factory=dict)
     host_paths: tuple[str, ...] = ()
     detail: Detail | None = None
+    record: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unlike: tuple[str, ...] = ()
 
     @property
     def running(self) -> bool:

@@ -23,7 +23,7 @@ from dockerup.problems import DockerupError
 _VERSION = re.compile(r"1\.(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,3})")  # those that the SDK takes
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
-_ENGINE = "engine.json"
+_ENGINE, _ADOPTED = "engine.json", "adopted.json"
 _MOST_BYTES = 1 << 24  # of a file: some hundred tokens of registries, of 16 KiB each
 _END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
 _BEGIN = 1767225600.0  # 2026: a clock that shows less is not set yet, as at the boot of some hosts
@@ -157,6 +157,21 @@ class Cache:
         if since != known:
             self.write("unneeded.json", since)
         return since
+
+    def adopted(self, url: str) -> dict[str, dict[str, str]]:
+        """Return the labels under which the adopted containers of an engine are seen, by container."""
+        known = self.read(_ADOPTED).get(url)
+        return {
+            container_id: {str(key): str(value) for key, value in labels.items()}
+            for container_id, labels in (known.items() if isinstance(known, dict) else ())
+            if isinstance(labels, dict)
+        }
+
+    def keep_adopted(self, url: str, records: Mapping[Any, Mapping[str, str]]) -> None:
+        """Remember the labels of the adopted containers of an engine, and nothing of others of it."""
+        rest = {other: known for other, known in self.read(_ADOPTED).items() if other != url}
+        own = {url: {one: dict(labels) for one, labels in records.items()}} if records else {}
+        self.write(_ADOPTED, {**rest, **own})
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""

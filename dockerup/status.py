@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
+from dockerup.adoption import adopted
 from dockerup.decision import Decision, complete, failed, settled
 from dockerup.images import LocalImages
 from dockerup.snapshot import Container, Snapshot
@@ -33,7 +34,7 @@ class Row:
 
     `well`: it is how it should be. `over`: nothing becomes of it by itself any more. `waits`: why a change
     of it has to wait, "" when none does. `restarts`: how often the engine has started it again since it was
-    started, None where nobody asked.
+    started, None where nobody asked. `adopted`: dockerup did not make it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Row:
     ports: str = ""
     source: str = ""
     waits: str = ""
+    adopted: bool = False
 
 
 def rows_of(
@@ -84,6 +86,7 @@ def _row(decision: Decision, how: _State, local: LocalImages) -> Row:
         since=one.status,
         restarts=one.detail.restarts if one.detail is not None else None,
         ports=_ports(one),
+        adopted=adopted(one),
     )
 
 

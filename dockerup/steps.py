@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import enum
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Union
 
@@ -371,7 +372,8 @@ class Plan:
     `urgent`: the groups that are one, carried out even by a run that was asked to end. `wanted` are ids
     of containers that have to be inspected before the plan is final; such a plan is never carried out.
     `unneeded` are the images that nobody needs: what has happened to them lately has to be asked before they
-    may go. `notes` are sentences for a person.
+    may go. `adopted` are the labels that containers would have which dockerup did not make and takes for an
+    entry's: somebody has to remember them. `notes` are sentences for a person.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -379,6 +381,7 @@ class Plan:
     urgent: frozenset[str] = frozenset()
     wanted: frozenset[ContainerId] = frozenset()
     unneeded: frozenset[ImageId] = frozenset()
+    adopted: Mapping[ContainerId, Mapping[str, str]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
 
     @property

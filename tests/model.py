@@ -139,7 +139,7 @@ class Model:
 
     def copy(self) -> Model:
         """Return a model of the same state with nothing in its log, on which no call fails."""
-        other = Model()
+        other = type(self)()
         for key in ("registry", "boxes", "contents", "names", "volumes"):
             setattr(other, key, copy.deepcopy(getattr(self, key)))
         other.networks, other.own_id, other.api = [*self.networks], self.own_id, self.api

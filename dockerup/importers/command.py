@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from dockerup import document
@@ -71,8 +71,13 @@ def from_run(line: str) -> Imported:
     return fitted(docker_run.imported(read(line) if line == STANDARD_INPUT else line))
 
 
-def from_running(names: Sequence[str], url: str, environ: Mapping[str, str]) -> Imported:
-    """Return what runs on an engine; without names all that no orchestrator keeps, nor dockerup."""
+def from_running(
+    names: Sequence[str], url: str, environ: Mapping[str, str], adopted: Collection[str] = ()
+) -> Imported:
+    """Return what runs on an engine; without names all that no orchestrator keeps, nor dockerup.
+
+    `adopted` are the ids of those that it keeps though it did not make them.
+    """
     from dockerup.engine import Engine
     from dockerup.importers import running
     from dockerup.importers.look import defaults_of, found_on
@@ -80,6 +85,6 @@ def from_running(names: Sequence[str], url: str, environ: Mapping[str, str]) -> 
     engine = Engine(url, environ)
     try:
         info: Mapping[str, Any] = engine.get("/info")
-        return fitted(running.imported(found_on(engine, names), url, defaults_of(info)))
+        return fitted(running.imported(found_on(engine, names, adopted), url, defaults_of(info)))
     finally:
         engine.close()

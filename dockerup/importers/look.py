@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
@@ -15,15 +15,18 @@ from dockerup.likeness_forms import cgroup_namespace
 from dockerup.problems import DockerupError
 
 
-def found_on(engine: Engine, names: Sequence[str]) -> list[Found]:
+def found_on(engine: Engine, names: Sequence[str], adopted: Collection[str] = ()) -> list[Found]:
     """Return containers by name; without names those that run, are not dockerup's own, nor an orchestrator's.
+
+    Those that are `adopted`, by id, are listed already.
 
     Raises EngineError, and DockerupError for a name that nothing has.
     """
     if names:
         wanted = [_container(engine, name) for name in names]
     else:
-        listed = [one for one in engine.get("/containers/json") if not _kept_by_another(one)]
+        running = (one for one in engine.get("/containers/json") if one["Id"] not in adopted)
+        listed = [one for one in running if not _kept_by_another(one)]
         wanted = [engine.get(f"/containers/{one['Id']}/json") for one in listed]
     if not wanted:
         raise DockerupError("no container runs here that dockerup, or another orchestrator, does not keep")

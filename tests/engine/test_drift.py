@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Callable
 
 import pytest
@@ -104,7 +105,9 @@ def test_container_of_a_person_with_a_listed_name_is_taken_over(story: Story) ->
 
     ran = story.run()
 
-    assert ran.stdout == "web: replaced (its name is taken over: a container that dockerup did not start)\n"
+    taken = "a container that dockerup did not start and that is not as listed"
+    assert ran.stdout.startswith(f"web: replaced (its name is taken over: {taken} (")
+    assert {"Image", "RestartPolicy"} <= {*re.findall("[A-Z][a-zA-Z]+", ran.stdout)}
     assert story.states() == {"web": "running"}
     assert story.ids()["web"] != theirs
     wait_for_answer("ours")

@@ -1,6 +1,7 @@
 """Moving in on the real engine: an import makes of an input what the other tool made of it.
 
-Compose is the real one, of Debian. What is compared is the engine's own report, less names, labels and ids.
+Compose is a real one: Debian 12's in each run of the tests, Debian 13's in `make test-compose`.
+Compared is the engine's own report, less names, labels and ids.
 """
 
 from __future__ import annotations
@@ -8,17 +9,23 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.engine.stories import Story
+import pytest
+
+from tests.benchmarks.peers import CACHE
+from tests.engine.stories import Story, inspections
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import SECOND, make_image
+from tests.testbed.proxy import EngineProxy
 from tests.testbed.waiting import wait_until
 
-COMPOSE = "/usr/bin/docker-compose"
+COMPOSE_1 = "/usr/bin/docker-compose"
+COMPOSE_2 = str(CACHE / "compose2")
 # What the engine writes, and what says how a command was attached to the call that made the container.
 NOT_ASKED = ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce", "Labels", "Image")
 DEFAULT_CHECK = {"Interval": 30 * SECOND, "Timeout": 30 * SECOND, "Retries": 3}
@@ -128,10 +135,10 @@ def project_of(story: Story, tmp_path: Path) -> Path:
     return directory
 
 
-def compose(story: Story, directory: Path, *arguments: str) -> None:
-    """Run the real Compose on the private engine."""
+def compose(program: str, story: Story, directory: Path, *arguments: str) -> None:
+    """Run a real Compose on the private engine."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(directory), "DOCKER_HOST": story.engine.url}
-    command = [COMPOSE, "-f", str(directory / "compose.yaml"), *arguments]
+    command = [program, "-f", str(directory / "compose.yaml"), *arguments]
     ran = subprocess.run(
         command, cwd=directory, env=environ, capture_output=True, text=True, timeout=120, check=False
     )
@@ -145,13 +152,31 @@ def reports(story: Story, named: Mapping[str, str]) -> dict[str, dict[str, Any]]
     return {entry: compared(one, names) for entry, one in found.items()}
 
 
-def test_compose_services_are_what_compose_made_of_them(story: Story, tmp_path: Path) -> None:
+def adopted_as_they_are(story: Story, *names: str) -> None:
+    """Import what runs and apply it: nothing is touched, with or without the cache; then it is unlisted."""
+    before, file = story.ids(), story.dockerup.confdir / "running.yaml"
+    story.dockerup.configure(unmanaged="keep")
+    story.run("import", "running", "-o", str(file), *names)
+    ran = story.run()
+    assert ran.stdout == ""
+    assert ran.stderr.count(": adopted: what runs is as listed") == len(names)
+    shutil.rmtree(story.dockerup.cache)
+    assert story.run("status").stdout.count(": adopted: dockerup did not make it") == len(names)
+    assert story.run().stdout == ""
+    assert story.ids() == before
+    file.unlink()
+    story.dockerup.configure()
+
+
+@pytest.mark.parametrize("program", [COMPOSE_1, pytest.param(COMPOSE_2, marks=pytest.mark.compose_2)])
+def test_compose_services_are_what_compose_made_of_them(program: str, story: Story, tmp_path: Path) -> None:
     directory = project_of(story, tmp_path)
-    compose(story, directory, "up", "-d")
-    made = {name.split("_")[1]: name for name in story.states()}
+    compose(program, story, directory, "up", "-d")
+    made = {re.split("[_-]", name)[1]: name for name in story.states()}
     assert set(made) == {"db", "web", "job"}
     wanted = reports(story, made)
-    compose(story, directory, "down", "-t", "1")
+    adopted_as_they_are(story, made["db"], made["job"])
+    compose(program, story, directory, "down", "-t", "1")
     file = story.dockerup.confdir / "shop.yaml"
 
     ran = story.run("import", "compose", str(directory / "compose.yaml"), "-o", str(file))
@@ -169,10 +194,13 @@ def test_compose_services_are_what_compose_made_of_them(story: Story, tmp_path: 
     wait_until(lambda: story.dockerup.run().stdout == "", "all is well")
 
 
-def test_containers_that_run_come_over_with_what_they_were_asked(story: Story, tmp_path: Path) -> None:
+def test_containers_that_run_come_over_and_run_on_with_what_they_were_asked(
+    story: Story, proxy: EngineProxy, tmp_path: Path
+) -> None:
     image = story.load("app:1")
     client = story.client
-    client.create_network("net")
+    for network in ("net", "back"):
+        client.create_network(network)
     host = client.create_host_config(
         binds=[f"{tmp_path}:/data:ro"],
         port_bindings={80: ("127.0.0.1", 18082)},
@@ -196,12 +224,23 @@ def test_containers_that_run_come_over_with_what_they_were_asked(story: Story, t
     )
     joined = client.create_host_config(network_mode="container:web", volumes_from=["web"])
     client.create_container(image, name="beside", entrypoint=["sleep"], command=["1000"], host_config=joined)
+    client.connect_container_to_network("web", "back", aliases=["behind"])
     for name in ("web", "beside"):
         client.start(name)
     wanted = reports(story, {"web": "web", "beside": "beside"})
     file = story.dockerup.confdir / "host.yaml"
 
     story.run("import", "running", "-o", str(file))
+    before, through = story.ids(), {"DOCKER_HOST": proxy.url}
+    ran = story.run(env=through)
+    assert (ran.stdout, ran.stderr.count(": adopted: ")) == ("", 2)
+    assert sorted(inspections(proxy.calls)) == sorted(before.values())
+    proxy.forget()
+    ran = story.run(env=through)
+    assert (ran.stdout, ran.stderr, inspections(proxy.calls)) == ("", "", [])
+    assert story.ids() == before
+    assert "no container runs here" in story.run("import", "running", code=1, env=through).stderr
+
     for name in ("beside", "web"):
         client.remove_container(name, force=True)
     story.run()

@@ -12,6 +12,7 @@ from dockerup.keys.elsewhere import SPELLINGS
 from dockerup.problems import Origin
 from dockerup.sources.result import Item
 from dockerup.spec import parse
+from tests.plan.test_moving_in import MOST_MEMORY, peak
 from tests.unit.test_keys import VALID, VALID_SPELLINGS
 
 DOCUMENTS = 2000
@@ -63,11 +64,12 @@ def documents(chance: random.Random) -> Iterator[dict[str, Any]]:
 
 
 def test_two_thousand_odd_entries_are_each_read_or_refused_at_once() -> None:
-    refused = 0
+    refused, before = 0, peak()
     for document in documents(random.Random(9)):
         begun = time.process_time()
         parsed = parse([Item(document, Origin("x.yaml"))], "confdir")
         assert time.process_time() - begun < SECONDS, str(document)[:500]
         assert bool(parsed.specs or parsed.replicas) == (not parsed.problems)
         refused += bool([str(problem) for problem in parsed.problems])
+    assert peak() - before < MOST_MEMORY
     assert DOCUMENTS / 4 < refused < DOCUMENTS

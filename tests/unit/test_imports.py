@@ -15,6 +15,9 @@ ROOT = Path(__file__).resolve().parents[2]
 DECIDING: tuple[str, ...] = (
     *(
         "plan",
+        "adoption",
+        "likeness",
+        "likeness_forms",
         "clean_up",
         "chain",
         "fetch",

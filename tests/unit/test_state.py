@@ -320,3 +320,18 @@ def test_one_engine_has_one_lock_by_whatever_link_it_is_reached(tmp_path: Path) 
 def test_two_engines_have_two_locks(one: str, other: str) -> None:
     same = lock_path(f"tcp://{one}", {}, 0) == lock_path(f"tcp://{other}", {}, 0)
     assert same is (one == other)
+
+
+def test_what_is_remembered_of_adopted_containers_is_of_their_engine_and_garbage_is_nothing(
+    tmp_path: Path,
+) -> None:
+    cache = Cache(str(tmp_path))
+    assert cache.adopted("unix:///a") == {}
+    cache.keep_adopted("unix:///a", {"1": {"dockerup.name": "web"}})
+    cache.keep_adopted("unix:///b", {"2": {"dockerup.name": "db"}})
+    cache.keep_adopted("unix:///a", {})
+    assert cache.adopted("unix:///a") == {}
+    assert cache.adopted("unix:///b") == {"2": {"dockerup.name": "db"}}
+    for odd in ({"unix:///a": []}, {"unix:///a": {"1": "web", "2": {"n": 7}}}, {"unix:///a": None}):
+        cache.write("adopted.json", odd)
+        assert cache.adopted("unix:///a") in ({}, {"2": {"n": "7"}})
