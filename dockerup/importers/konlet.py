@@ -123,7 +123,10 @@ def _bring_memory(draft: Draft, options: Mapping[str, Any], path: str, mode: Map
         draft.decide("volumes.emptyDir", "konlet refuses another medium than Memory: a tmpfs is written")
     for key in sorted(options.keys() - {"medium"}):
         draft.left(f"volumes.emptyDir.{key}", "this key is not known")
-    draft.add("tmpfs", [{"containerPath": path, **({"mountOptions": ["ro"]} if mode else {})}])
+    # konlet mounted it on the host, without the engine's noexec, nosuid and nodev.
+    options_of_mount = ["dev", "exec", "suid", *(["ro"] if mode else [])]
+    draft.add("tmpfs", [{"containerPath": path, "mountOptions": options_of_mount}])
+    draft.said("volumes.emptyDir", "konlet kept it until a reboot; here it is empty after each start")
 
 
 def _disk(draft: Draft, options: Mapping[str, Any], *, read_only: bool) -> str:

@@ -150,6 +150,9 @@ def _network(draft: Draft, value: str) -> None:
         elif key != "name":
             draft.left(f"--network {key}", "this option is not known")
     draft.merge("networks", {name: endpoint})
+    first = next(iter(draft.value["networks"]))
+    if first != min(draft.value["networks"]):
+        draft.put("network", first)  # of several, the first by its name is the first that is joined
 
 
 def _endpoint(key: str, *, several: bool = False) -> Flag:

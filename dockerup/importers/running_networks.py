@@ -31,6 +31,8 @@ def bring_networks(draft: Draft, container: Mapping[str, Any], names: Mapping[st
             draft.decide(f"networks.{name}", what)
         return
     ordered = sorted(own, key=lambda name: (name != mode, name))
+    if ordered and ordered[0] == mode != min(own):
+        draft.put("network", mode)  # of several, the first by its name is the first that is joined
     draft.put(
         "networks", {name: _endpoint(draft, container, part(own, name)) for name in ordered} or {mode: {}}
     )
@@ -52,10 +54,21 @@ def _endpoint(draft: Draft, container: Mapping[str, Any], endpoint: Mapping[str,
     options = part(endpoint, "DriverOpts")
     if options:
         found["driverOpts"] = {str(key): str(one) for key, one in options.items()}
-    for one in several(endpoint, "Links"):
-        other, _, alias = str(one).partition(":")
-        draft.merge("links", {other.lstrip("/"): alias or other})
+    _bring_endpoint_links(draft, several(endpoint, "Links"))
     return found
+
+
+def _bring_endpoint_links(draft: Draft, links: list[Any]) -> None:
+    """Bring over links of a network, "other:alias". Compose has several of one container, its name too."""
+    aliases: dict[str, list[str]] = {}
+    for one in links:
+        other, _, alias = str(one).lstrip("/").partition(":")
+        aliases.setdefault(other, []).append(alias or other)
+    for other, names in aliases.items():
+        first, *rest = [name for name in names if name != other] or [other]
+        draft.merge("links", {other: first})
+        if rest:
+            draft.left(f"links.{other}", f"its further names {', '.join(rest)}: write them as its aliases")
 
 
 def _bring_links(draft: Draft, links: list[Any]) -> None:

@@ -76,6 +76,7 @@ def test_whatever_stands_before_the_flags_is_passed_over(line: str) -> None:
         ("--entrypoint sh", "entrypoint", ["sh"]),
         ("--net host", "network", "host"),
         ("--network container:db", "network", "container:db"),
+        ("--network net --network back", "network", "net"),
         (
             "--network name=net,alias=a,ip=10.0.0.2",
             "networks",

@@ -31,7 +31,7 @@ def test_declaration_with_all_kinds_of_volumes_comes_over() -> None:
             {"hostPath": f"{DISKS}/data-disk", "containerPath": "/data"},
             {"hostPath": f"{DISKS}/archive-disk", "containerPath": "/archive", "mode": "ro"},
         ],
-        "tmpfs": [{"containerPath": "/scratch"}],
+        "tmpfs": [{"containerPath": "/scratch", "mountOptions": ["dev", "exec", "suid"]}],
     }
     assert set(written(imported)) == {"instance-1"}
 

@@ -171,6 +171,21 @@ def test_networks_of_its_own_come_with_aliases_and_addresses() -> None:
     assert found["networks"] == {"net": {"aliases": ["web"], "ipv4Address": "10.0.0.2"}}
 
 
+def test_first_of_several_networks_stays_the_first() -> None:
+    found = raw(bring(host={"NetworkMode": "net"}, networks={"back": {}, "net": {}}))["app"]
+    assert (found["network"], list(found["networks"])) == ("net", ["net", "back"])
+    assert "network" not in raw(bring(host={"NetworkMode": "net"}, networks={"net": {}, "pet": {}}))["app"]
+
+
+def test_link_under_several_names_keeps_the_one_that_says_most() -> None:
+    networks = {"net": {"Links": ["db:database", "db:sql", "db:db"]}}
+    imported = bring(host={"NetworkMode": "net"}, networks=networks)
+    assert raw(imported)["app"]["links"] == {"db": "database"}
+    assert "Not carried over: app.links.db: its further names sql: write them as its aliases" in notes(
+        imported
+    )
+
+
 def test_container_that_nobody_restarts_or_that_runs_an_id_is_to_be_decided() -> None:
     told = notes(
         bring({"Image": "sha256:" + "a" * 64}, {"RestartPolicy": {"Name": "no"}, "AutoRemove": True})
