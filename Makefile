@@ -3,6 +3,7 @@
 # make test-crash   a kill at every engine call and every write, 200 random schedules: most of an hour
 # make soak   random schedules for SOAK=600 seconds       make schedules SEEDS=17,18   those of these seeds
 # make test-matrix the core story on every engine, SDK and Python: a quarter of an hour; docs/compatibility.md
+# make test-compose an import beside what Compose v2 makes of the same file: minutes
 # make test-vm     a virtual machine from power-on, rebooted, cut off and changed: a quarter of an hour
 # make bench  measurements                make clean  remove what make made here
 #
@@ -29,7 +30,7 @@ PRIVATE := $(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CAC
 PYTEST := $(BIN)/python -m pytest -p no:cacheprovider
 
 PARTS := part-boot part-faults part-examples part-engine-1 part-engine-2 part-engine-3 part-engine-4 part-core part-pure
-.PHONY: possible compiled private-host demo test test-matrix test-crash test-vm schedules soak lint bench clean $(PARTS)
+.PHONY: possible compiled private-host demo test test-matrix test-crash test-vm test-compose schedules soak lint bench clean $(PARTS)
 .PHONY: crash-calls crash-writes crash-schedules-1 crash-schedules-2
 .DEFAULT_GOAL := test
 
@@ -92,6 +93,11 @@ MATRIX_ROOTS := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman f
 test-matrix: $(HOST_READY) private-host $(MATRIX_ROOTS)
 	$(PRIVATE) $(PYTEST) -q tests/matrix
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
+
+# Beside the Compose that is in each run of the tests, the one of Debian 13, which the script gets.
+test-compose: $(HOST_READY) private-host
+	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/benchmarks/peers.sh
+	$(PRIVATE) $(PYTEST) -q -m compose_2 tests/engine/test_moving_in.py
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
 test-vm: $(HOST_READY)

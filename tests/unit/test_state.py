@@ -332,6 +332,8 @@ def test_what_is_remembered_of_adopted_containers_is_of_their_engine_and_garbage
     cache.keep_adopted("unix:///a", {})
     assert cache.adopted("unix:///a") == {}
     assert cache.adopted("unix:///b") == {"2": {"dockerup.name": "db"}}
-    for odd in ({"unix:///a": []}, {"unix:///a": {"1": "web", "2": {"n": 7}}}, {"unix:///a": None}):
+    odd_ones: list[dict[str, object]]
+    odd_ones = [{"unix:///a": []}, {"unix:///a": {"1": "web", "2": {"n": 7}}}, {"unix:///a": None}]
+    for odd in odd_ones:
         cache.write("adopted.json", odd)
         assert cache.adopted("unix:///a") in ({}, {"2": {"n": "7"}})
