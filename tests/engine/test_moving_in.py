@@ -85,7 +85,7 @@ def compared(inspected: Mapping[str, Any], names: Mapping[str, str]) -> dict[str
         config["Healthcheck"] = {**DEFAULT_CHECK, **{key: one for key, one in check.items() if one}}
     networks = {
         name: {
-            "aliases": sorted({*(one["Aliases"] or [])} - {short}),
+            "aliases": sorted({names.get(alias, alias) for alias in one["Aliases"] or []} - {short}),
             "address": one["IPAMConfig"],
             "links": sorted({_named(link, names) for link in one["Links"] or []}),
         }
@@ -122,13 +122,13 @@ def differences(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str =
     return lines
 
 
-def project_of(story: Story, tmp_path: Path) -> Path:
+def project_of(story: Story, tmp_path: Path, document: str) -> Path:
     """Return a directory with a Compose file and what belongs to it, on an engine that has the image."""
     story.load("app:1", make_image(command=("sh", "-c", "trap exit INT TERM; while sleep 0.1; do :; done")))
     directory = tmp_path / "shop"
     for name in ("data", "conf"):
         (directory / name).mkdir(parents=True)
-    (directory / "compose.yaml").write_text(DOCUMENT)
+    (directory / "compose.yaml").write_text(document)
     (directory / ".env").write_text("PASSWORD='hunter two'\n")
     (directory / "token").write_text("hunter three")
     (directory / "app.env").write_text("PLAIN=1\nQUOTED=two words\n")
@@ -170,7 +170,9 @@ def adopted_as_they_are(story: Story, *names: str) -> None:
 
 @pytest.mark.parametrize("program", [COMPOSE_1, pytest.param(COMPOSE_2, marks=pytest.mark.compose_2)])
 def test_compose_services_are_what_compose_made_of_them(program: str, story: Story, tmp_path: Path) -> None:
-    directory = project_of(story, tmp_path)
+    # Compose 2.26 gives the volumes of another service for writing, whatever the file says.
+    document = DOCUMENT.replace("db:ro", "db") if program == COMPOSE_2 else DOCUMENT
+    directory = project_of(story, tmp_path, document)
     compose(program, story, directory, "up", "-d")
     made = {re.split("[_-]", name)[1]: name for name in story.states()}
     assert set(made) == {"db", "web", "job"}
