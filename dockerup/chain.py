@@ -31,6 +31,7 @@ from dockerup.steps import (
     Signal,
     Start,
     Stop,
+    Update,
     Why,
 )
 from dockerup.transition import restart_before, served, was_stopped
@@ -51,6 +52,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     chain.mates = [decision.spec.name for decision in acting if _has_way_back(decision)]
     for decision in acting:
         _clear_stale(decision, chain)
+        _amend(decision, chain)
     inside = {decision.spec.name for decision in acting}
     for decision in acting:
         chain.wait_for(_gates(decision, chain, {*decision.waits_for} - inside))
@@ -161,6 +163,18 @@ def _clear_stale(decision: Decision, chain: Chain) -> None:
         if one.running:
             chain.add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
         chain.add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
+
+
+def _amend(decision: Decision, chain: Chain) -> None:
+    """Change the keeper in place; what is as listed is never taken back."""
+    amend, keeper, spec = decision.amend, decision.keeper, decision.spec
+    if amend is None or keeper is None:
+        return
+    restart = "" if decision.starts or decision.olds else amend.restart  # else the survivor got its own
+    if amend.limits or restart:
+        wanted = definition_hash(spec.definition, Change.IN_PLACE)
+        cause = Cause(Why.DEFINITION, changes=amend.changes)
+        chain.apart(Update(spec.name, existing(keeper), amend.limits, restart, amend.room, wanted, cause))
 
 
 def _set_restart(decision: Decision, one: Container, restart: str, chain: Chain) -> None:

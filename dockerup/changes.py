@@ -25,6 +25,7 @@ from dockerup.steps import (
     Start,
     Step,
     Tag,
+    Update,
     Why,
     short_image,
 )
@@ -186,8 +187,9 @@ def main_step(steps: Sequence[Step]) -> Step:
     """Return the step that tells best why anything was done: not the clearing up, nor the fetching."""
     telling = [step for step in steps if step.cause.why is not Why.LEFT_OVER]
     acting = [step for step in telling if not isinstance(step, (Pull, Tag))]
+    moving = [step for step in acting if not isinstance(step, Update)]  # it says what the update led to
     images = [step for step in steps if isinstance(step, RemoveImage)]
-    return [*images[-1:], *acting, *telling, *steps][0]
+    return [*images[-1:], *moving, *acting, *telling, *steps][0]
 
 
 def _action(nodes: Iterable[Node]) -> str:
@@ -202,6 +204,7 @@ def _action(nodes: Iterable[Node]) -> str:
         (Start, "started"),
         (Remove, "removed"),
         (Rename, "renamed"),
+        (Update, "changed in place"),
         (SetRestart, "changed"),
         (RemoveImage, "removed"),
         (CreateNetwork, "created"),

@@ -90,6 +90,15 @@ class Connection:
         """Remember under which labels the adopted containers of this engine are seen, and no others."""
         self.cache.keep_adopted(self.engine.url, records)
 
+    def in_place(self) -> Mapping[ContainerId, str] | None:
+        """Return what is remembered of containers that were changed in place: see `Snapshot.in_place`."""
+        known = self.cache.in_place()
+        return None if known is None else {ContainerId(key): value for key, value in known.items()}
+
+    def keep_in_place(self, known: Mapping[ContainerId, str]) -> None:
+        """Remember what is known of containers that were changed in place."""
+        self.cache.keep_in_place({str(key): value for key, value in known.items()})
+
     def place_secrets(self, desired: Desired) -> list[str]:
         """Put the secrets that are files where containers get them from; returns notes on what went wrong."""
         return place(self.engine.secrets, (one for spec in desired.specs for one in spec.secret_files))

@@ -12,13 +12,14 @@ from dockerup import labels
 from dockerup.adoption import adopted
 from dockerup.again import may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
-from dockerup.definition import Difference, differences
+from dockerup.definition import Difference
 from dockerup.desired import Desired
 from dockerup.going_back import given_up, goes_back, leans_on, way_back
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
-from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_definition, same_image
+from dockerup.in_place import amended, amendment, differences_of, same_make
+from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_image
 from dockerup.keys import RELEASES, needed_versions
 from dockerup.later import image_now, utc
 from dockerup.networks import lost_networks
@@ -91,7 +92,8 @@ def _decide(
     left = given_up(opened, decision, host) if opened is not None else None
     if left is not None:
         return left
-    return replace(decision, forget=_forgotten(decision, host), last_life=last_life)
+    decision = replace(decision, forget=_forgotten(decision, host), last_life=last_life)
+    return amended(decision, host)
 
 
 def _forgotten(decision: Decision, host: Host) -> Container | None:
@@ -346,13 +348,15 @@ def _why_new(
         return Cause(Why.NOT_THERE)
     if not managed(old):
         return Cause(Why.TAKEN_OVER, f"a container that dockerup did not start{_unlike(old)}")
-    if not same_definition(old, spec):
-        found = differences(old.labels.get(labels.DEFINITION, ""), spec.definition) or ()
-        return Cause(Why.DEFINITION, changes=found)
+    if not same_make(old, spec):
+        return Cause(Why.DEFINITION, changes=differences_of(old, spec, host.observed))
     if not same_image(old, image):
         before = host.local.digest_of(old.image_id, spec.image) or old.image_id
         after = image.digest or (image.local.image_id if image.local else "")
         return Cause(Why.IMAGE, changes=(Difference("digest", _short(before), _short(after)),))
+    amend = amendment(old, spec, host)
+    if amend is not None and amend.refused:
+        return Cause(Why.DEFINITION, amend.refused, amend.changes)
     if old.state in {"dead", "removing"}:
         return Cause(Why.STOPPED, f"the engine calls it {old.state}")
     lost = lost_networks(old, spec, host)

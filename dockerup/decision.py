@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from dockerup.definition import Difference
 from dockerup.images import WantedImage
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
@@ -16,6 +17,21 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Amendment:
+    """What differs in a container that was made alike, and how that is changed in place.
+
+    `limits`, `restart` and `room` are as those of `steps.Update`. `refused` says why it cannot be done in
+    place, "" when it can.
+    """
+
+    limits: tuple[tuple[str, int | str], ...]
+    restart: str
+    changes: tuple[Difference, ...]
+    refused: str = ""
+    room: int = 0
+
+
+@dataclass(frozen=True)
 class Decision:
     """What an entry needs.
 
@@ -23,7 +39,7 @@ class Decision:
     that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
     nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
     `forget`: the failed container that is of no use any more. `last_life`: of its containers that run,
-    or did, none could be started again.
+    or did, none could be started again. `amend`: what changes in place of the keeper.
     """
 
     spec: ContainerSpec
@@ -38,6 +54,7 @@ class Decision:
     back: Transition | None = None
     forget: Container | None = None
     last_life: bool = False
+    amend: Amendment | None = None
 
     @property
     def target(self) -> Target:

@@ -25,15 +25,17 @@ from dockerup.engine_json import (
     freed_by,
     image_from,
     lately_from,
+    memory_from,
     network_from,
     parts_from,
 )
 from dockerup.image import ImageRef
+from dockerup.keys.life import policy
 from dockerup.keys.networks import endpoint
 from dockerup.logins import Login
 from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines
-from dockerup.sdk import CALL_TIMEOUT, again, client_of, raise_for, told
+from dockerup.sdk import CALL_TIMEOUT, again, client_of, is_podman, raise_for, told
 from dockerup.sdk import EngineError as EngineError
 from dockerup.secret_files import secrets_directory
 from dockerup.snapshot import Asked, ContainerId, Detail, Image, ImageId, Lately, Snapshot
@@ -163,8 +165,7 @@ class Engine:
         query = {"manifests": 1} if self.api >= LISTED_MANIFESTS else {}
         response = self._api.get(self._url("/images/json"), params=query)
         raise_for(response, "list images")
-        podman = response.headers.get("Server", "").startswith("Libpod")
-        return tuple(image_from(raw, podman=podman) for raw in response.json())
+        return tuple(image_from(raw, podman=is_podman(response)) for raw in response.json())
 
     def with_details(
         self,
@@ -195,7 +196,7 @@ class Engine:
     def detail(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone. `timeout` is in seconds."""
         try:
-            return detail_from(self._inspected(container_id, timeout))
+            return self._detail(container_id, timeout)
         except EngineError as error:
             if error.status == 404:
                 return None
@@ -204,27 +205,35 @@ class Engine:
     def _origin(self, container_id: ContainerId, engine: Mapping[str, Any]) -> Detail | None:
         """Return a detail with what a container was made from, None when it is gone."""
         try:
-            container = self._inspected(container_id)
+            response = self._inspect(container_id, CALL_TIMEOUT)
         except EngineError as error:
             if error.status == 404:
                 return None
             raise
+        container = response.json()
         try:
             image = self.get(f"/images/{container['Image']}/json")
         except EngineError as error:
             if error.status != 404:
                 raise
             image = {}
-        return replace(detail_from(container), asked=Asked(container, image, engine))
+        detail = detail_from(container, podman=is_podman(response))
+        return replace(detail, asked=Asked(container, image, engine))
+
+    def _detail(self, container_id: ContainerId, timeout: float) -> Detail:
+        response = self._inspect(container_id, timeout)
+        return detail_from(response.json(), podman=is_podman(response))
 
     def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
-        what = f"inspect {container_id[:12]}"
+        found: Mapping[str, Any] = self._inspect(container_id, timeout).json()
+        return found
+
+    def _inspect(self, container_id: ContainerId, timeout: float) -> Any:
         with told("inspect", container_id[:12], timeout):
             # The SDK's own call has no timeout of its own.
             response = self._api.get(self._url(f"/containers/{container_id}/json"), timeout=timeout)
-            raise_for(response, what)
-            found: Mapping[str, Any] = response.json()
-            return found
+            raise_for(response, f"inspect {container_id[:12]}")
+            return response
 
     def last_lines(self, container_id: ContainerId, count: int, hide: Collection[str] = ()) -> list[str]:
         """Return the last lines that a container printed, stdout and stderr in their order, fit to be shown.
@@ -336,10 +345,27 @@ class Engine:
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
-        name, _, count = restart.partition(":")
-        policy = {"Name": name, "MaximumRetryCount": int(count or 0)}
+        self.update(container_id, {}, restart)
+
+    def memory_used(self, container_id: ContainerId) -> int:
+        """Return the bytes of memory that a container could not do without, 0 when it does not run."""
+        what, query = f"ask for the memory of {container_id[:12]}", {"stream": "false", "one-shot": "true"}
+        with told("ask for the memory of", container_id[:12]):
+            response = self._api.get(self._url(f"/containers/{container_id}/stats"), params=query)
+            raise_for(response, what)
+            return memory_from(response.json())
+
+    def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None:
+        """Change limits of a container, by the engine's names, and its restart policy; "" leaves that."""
+        body = {**limits, **({"RestartPolicy": policy(restart)} if restart else {})}
+        url = self._url(f"/containers/{container_id}/update")
+
+        def call() -> None:
+            # The SDK's call does not know all of them.
+            raise_for(self._api.post(url, json=body, timeout=CALL_TIMEOUT), f"update {container_id[:12]}")
+
         with told("update", container_id[:12]):
-            again(lambda: self._api.update_container(container_id, restart_policy=policy))
+            again(call)
 
     def stop(self, container_id: ContainerId, timeout: int | None = None) -> None:
         """Stop a container within `timeout` seconds, None: within its own stop time, and then kill it."""

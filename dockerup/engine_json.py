@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from dockerup.images import is_owner_tag
+from dockerup.keys import LIMITS
 from dockerup.output import cut
 from dockerup.snapshot import (
     Container,
@@ -71,8 +72,11 @@ def container_from(raw: Mapping[str, Any]) -> Container:
     )
 
 
-def detail_from(raw: Mapping[str, Any]) -> Detail:
-    """Return the detail from the answer of GET /containers/{id}/json."""
+def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
+    """Return the detail from the answer of GET /containers/{id}/json.
+
+    podman has values of its own for what a container was not given, and changes not all that Docker does.
+    """
     state, health = raw["State"], raw["State"].get("Health") or {}
     status = str(health.get("Status") or "")
     probes = health.get("Log") or []
@@ -86,7 +90,25 @@ def detail_from(raw: Mapping[str, Any]) -> Detail:
         health="" if status == "none" else status,
         health_output=cut(str(probes[-1].get("Output") or "")) if probes else "",
         check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
+        limits=None if podman else _limits(raw["HostConfig"]),
     )
+
+
+def _limits(host_config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the limits that a container has; of processes, 0 and -1 are none (getPidsLimit in moby)."""
+    found = {field: str(host_config.get(field) or "") for field in LIMITS}
+    return {field: value for field, value in found.items() if value and (field, value) != ("PidsLimit", "-1")}
+
+
+def memory_from(raw: Mapping[str, Any]) -> int:
+    """Return the bytes that a container holds, from GET /containers/{id}/stats, as `docker stats` counts.
+
+    Pages of files that are not in use do not count; cgroup v1 and v2 name them differently.
+    """
+    memory = raw.get("memory_stats") or {}
+    parts = memory.get("stats") or {}
+    idle = parts.get("total_inactive_file", parts.get("inactive_file", 0))
+    return max(0, int(memory.get("usage", 0)) - int(idle))
 
 
 def _policy(raw: Mapping[str, Any]) -> str:

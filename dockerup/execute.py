@@ -43,6 +43,7 @@ from dockerup.steps import (
     Stop,
     Tag,
     Target,
+    Update,
 )
 
 LOG = logging.getLogger(__name__)
@@ -60,6 +61,8 @@ class Verbs(Protocol):
     def tag(self, source: str, tag: str) -> None: ...
     def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
     def set_restart(self, container_id: ContainerId, restart: str) -> None: ...
+    def memory_used(self, container_id: ContainerId) -> int: ...
+    def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None: ...
     def stop(self, container_id: ContainerId, timeout: int | None = None) -> None: ...
     def start(self, container_id: ContainerId) -> None: ...
     def unpause(self, container_id: ContainerId) -> None: ...
@@ -297,6 +300,8 @@ class _Execution:
             self._create(step)
         elif isinstance(step, SetRestart):
             engine.set_restart(self._id(step.target), step.restart)
+        elif isinstance(step, Update):
+            self._update(step)
         elif isinstance(step, Stop):
             _unless_gone(lambda: engine.stop(self._id(step.target), step.timeout))
         elif isinstance(step, Rename):
@@ -346,6 +351,19 @@ class _Execution:
         ids = {name: self._id(target) for name, target in step.bound}
         bound = {labels.BOUND: labels.write_map(ids)} if ids else {}
         self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
+
+    def _update(self, step: Update) -> None:
+        """Change a container in place; what the engine says no to is for the next plan to replace."""
+        container_id = step.target.container_id
+        try:
+            used = self._engine.memory_used(container_id) if step.room else 0
+            if step.room and used >= step.room:
+                raise _RefusedError(f"it uses {used} bytes of memory")
+            self._engine.update(container_id, dict(step.limits), step.restart)
+        except DockerupError as error:
+            if getattr(error, "status", None) is None:
+                raise
+            raise _RefusedError(getattr(error, "text", str(error))) from error
 
     def _remove_image(self, step: RemoveImage) -> None:
         self._freed[step.image] = self._engine.remove_image(step.image)

@@ -29,6 +29,7 @@ class Policy:
     `first_seen`: when this host first saw a digest, in seconds since the epoch, where an entry has a minAge.
     `unasked` are the images of which a registry has yet to be asked, `tried` the entries that failed to come
     up in this run. `ending`: the run begins nothing new any more: it was asked to end, or something failed.
+    `refused` are the containers that the engine would not change in place in this run, each with its reason.
     `api` is the version of the engine's API that is spoken. `cannot_run`: why the host cannot run a platform.
     `prune_when_full` is in percent, 0 for never; `making_room`: the file system was found fuller than that.
     """
@@ -46,6 +47,7 @@ class Policy:
     unasked: frozenset[ImageRef] = frozenset()
     tried: frozenset[str] = frozenset()
     ending: bool = False
+    refused: Mapping[ContainerId, str] = field(default_factory=dict)
     api: tuple[int, int] = (1, 41)
     cannot_run: Mapping[str, str] = field(default_factory=dict)
 

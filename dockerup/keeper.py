@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dockerup import labels
-from dockerup.decision import Decision
-from dockerup.definition import SCHEME, definition_hash, differences
+from dockerup.decision import Amendment, Decision
 from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
-from dockerup.keys.row import Change
+from dockerup.in_place import amendment, same_make
 from dockerup.networks import lost_networks
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
@@ -24,37 +23,33 @@ def find_keeper(
     made: Mapping[str, Decision],
     bound: tuple[tuple[str, Target], ...],
 ) -> Container | None:
-    """Return the container of the family that is as listed, the newest of several; None when none is."""
+    """Return the container of the family that is as listed, or can be made so in place; None when none is.
+
+    Of several, the newest of those in which nothing has to change.
+    """
     fit = [
         one
         for one in family
         if managed(one)
         and not protection(one, host)
         and one.state not in {"dead", "removing"}
-        and same_definition(one, spec)
+        and same_make(one, spec)
         and same_image(one, image)
         and _same_bonds(one, spec, made, bound)
         and not lost_networks(one, spec, host)
     ]
-    return max(fit, key=newest, default=None)
+    lacks = {one.container_id: amendment(one, spec, host) for one in fit}
+    changeable = (one for one in fit if not _is_refused(lacks[one.container_id]))
+    return max(changeable, key=lambda one: (lacks[one.container_id] is None, newest(one)), default=None)
+
+
+def _is_refused(amend: Amendment | None) -> bool:
+    return amend is not None and bool(amend.refused)
 
 
 def newest(one: Container) -> tuple[int, bool, str]:
     """Return the key by which the newest of several containers of one entry is the greatest."""
     return labels.generation(one.labels), one.running, one.container_id
-
-
-def same_definition(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a container was made from what its entry says now."""
-    hashes = {
-        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
-        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
-    }
-    if all(one.labels.get(key, "").partition(":")[0] == str(SCHEME) for key in hashes):
-        return all(one.labels[key] == value for key, value in hashes.items())
-    # Another version of dockerup made it: its hashes say nothing here, its definition does. Where that cannot
-    # be read, nothing is known to differ, and what runs is kept.
-    return not differences(one.labels.get(labels.DEFINITION, ""), spec.definition)
 
 
 def same_image(one: Container, image: WantedImage) -> bool:

@@ -25,6 +25,7 @@ from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
 from dockerup.image import Answer, ImageRef
+from dockerup.in_place import remembered, unsure
 from dockerup.labels import AFTER, BOUND, read_list, read_map
 from dockerup.memory import failed_name
 from dockerup.names import Stray, straightened, strays
@@ -46,6 +47,7 @@ from dockerup.steps import (
     SetRestart,
     Start,
     Stop,
+    Update,
     Why,
 )
 from dockerup.transition import transitions
@@ -77,7 +79,7 @@ def make_plan(
         host = Host.of(desired, straightened(observed, found), answers, policy, now)
     opened, wanted = transitions(host)
     listed = (one for name in host.listed for one in host.families.get(name, ()))
-    wanted |= doubtful(listed, now)
+    wanted |= doubtful(listed, now) | unsure(host)
     if wanted:
         return Plan(wanted=wanted)
     decisions = decide_all(host, opened)
@@ -91,7 +93,7 @@ def make_plan(
     write_unused_networks(host, sheet)
     plan = sheet.plan((*_notes(host), *adoption.notes, *sheet.notes))
     check(plan, host)
-    return replace(plan, adopted=adoption.records)
+    return replace(plan, adopted=adoption.records, in_place=remembered(host))
 
 
 def _write_names(found: list[Stray], sheet: Sheet) -> None:
@@ -270,7 +272,9 @@ def check(plan: Plan, host: Host) -> None:
     _check_networks(plan, host)
     stopped: set[str] = set()
     touching = (
-        node.step for node in plan.nodes if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Start))
+        node.step
+        for node in plan.nodes
+        if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Update, Start))
     )
     for step in touching:
         if not isinstance(step.target, Existing):

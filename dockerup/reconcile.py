@@ -31,6 +31,7 @@ from dockerup.state import Cache
 from dockerup.status import Row, rows_of, shown
 from dockerup.steps import Plan
 from dockerup.transition import Transition, transitions
+from dockerup.updated import begun, made, refusals
 
 if TYPE_CHECKING:
     from dockerup.connection import Connection
@@ -130,13 +131,24 @@ class _Work:
         self.plan = Plan()
         self.results: list[Result] = []
         self.notes: list[str] = []
-        self.before = self.observed = host.observe(desired)
+        self._in_place: Mapping[ContainerId, str] | None = host.in_place()
+        self.before = self.observed = self._observe()
         self.seen = {one.container_id: one for one in self.observed.containers}
 
     def look(self) -> None:
         """Observe the host anew."""
-        self.observed = self._host.observe(self._desired)
+        self.observed = self._observe()
         self.seen.update((one.container_id, one) for one in self.observed.containers)
+
+    def _observe(self) -> Snapshot:
+        return replace(self._host.observe(self._desired), in_place=self._in_place)
+
+    def _remember(self, in_place: Mapping[ContainerId, str]) -> None:
+        """Remember what containers were changed to, or are about to be: a run may end at any moment."""
+        if in_place != self._in_place and self._run.act:
+            self._host.keep_in_place(in_place)
+        self._in_place = in_place
+        self.observed = replace(self.observed, in_place=in_place)
 
     def inspect(self, container_ids: frozenset[ContainerId]) -> None:
         """Ask the engine for all that it knows of some containers."""
@@ -154,6 +166,7 @@ class _Work:
             self._make_plan(desired, answers, policy)
             if not self._run.act or not self.plan.changes or (stop.is_set() and not self.plan.urgent):
                 break
+            self._remember(begun(self.plan))
             latest = execute(
                 self.plan,
                 self._host.engine,
@@ -164,12 +177,13 @@ class _Work:
                 self._run.listener.stage,
             )
             self.results += latest  # before the next call to the engine, which may be gone by now
+            self._remember({**begun(self.plan), **made(latest)})
             self.look()
             names = suspects(latest, desired.specs)
             if names:
                 latest = blamed(latest, self._host.ends_of(names, self.observed, desired))
                 self.results[-len(latest) :] = latest
-            policy = replace(policy, retry=frozenset())
+            policy = replace(policy, retry=frozenset(), refused={**policy.refused, **refusals(latest)})
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
             if failed:
                 policy = replace(policy, tried=policy.tried | failed)
@@ -188,6 +202,7 @@ class _Work:
                 break
         if self._run.act:
             self._host.remember_adopted(self.plan.adopted)
+        self._remember(self.plan.in_place)
         if desired.complete and policy.prune != "none" and not self.plan.unneeded:
             self._host.forget_unneeded()
         self.notes += self.plan.notes

@@ -55,6 +55,11 @@ def _teach_new_requests() -> None:
         setattr(UnixHTTPAdapter, name, connection)
 
 
+def is_podman(response: requests.Response) -> bool:
+    """Tell whether an answer is podman's, which speaks the same API with some words of its own."""
+    return response.headers.get("Server", "").startswith("Libpod")
+
+
 def raise_for(response: requests.Response, what: str) -> None:
     """Raise EngineError for an answer of the engine that is a refusal; `what` is what was asked."""
     if response.status_code >= 400:
@@ -77,8 +82,8 @@ def again(call: Callable[[], object]) -> None:
     while True:
         try:
             call()
-        except docker_errors.APIError as error:
-            if not error.is_server_error() or time.monotonic() >= deadline:
+        except EngineError as error:
+            if (error.status or 0) < 500 or time.monotonic() >= deadline:
                 raise
             time.sleep(PAUSE)
         else:

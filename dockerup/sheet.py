@@ -74,6 +74,11 @@ class Chain:
         self._entries.add(step.entry)
         return number
 
+    def apart(self, step: Step) -> None:
+        """Write a step down that is of no group, so that nothing takes it back; the next waits for it."""
+        self._last = (self.sheet.add(f"{self.group}, apart", step, self._last),)
+        self._entries.add(step.entry)
+
     def wait_for(self, numbers: Iterable[int]) -> None:
         """Let the next step wait for others as well."""
         self._last = tuple(sorted({*self._last, *numbers}))

@@ -33,6 +33,8 @@ class Detail:
     `error` is why its last start failed. `health_output` is what the last probe printed, cut short.
     `check_seconds` is the longest that its health check may take to call it unhealthy, 0 without one.
     `asked` is there for a container that dockerup did not make.
+    `limits` are those fields of `keys.LIMITS` that hold something, as text; None where the engine is one
+    that changes none of them in place.
     """
 
     restart: str
@@ -45,6 +47,7 @@ class Detail:
     health_output: str = field(default="", repr=False)
     check_seconds: int = 0
     asked: Asked | None = field(default=None, repr=False)
+    limits: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -166,6 +169,8 @@ class Disk:
 class Snapshot:
     """The host at one moment. `own_id` is dockerup's own container.
 
+    `in_place` is what is remembered of containers that have another in-place hash than their label tells,
+    "" where the engine has to be asked. None: nothing is remembered, of any container.
     `networks`, `disk` and `lately` are None when nobody asked, and `disk` when it cannot be seen from here.
     """
 
@@ -175,3 +180,4 @@ class Snapshot:
     own_id: str = ""
     disk: Disk | None = None
     lately: Lately | None = None
+    in_place: Mapping[ContainerId, str] | None = None

@@ -23,7 +23,7 @@ from dockerup.problems import DockerupError
 _VERSION = re.compile(r"1\.(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,3})")  # those that the SDK takes
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
-_ENGINE, _ADOPTED = "engine.json", "adopted.json"
+_ENGINE, _ADOPTED, _IN_PLACE = "engine.json", "adopted.json", "in-place.json"
 _MOST_BYTES = 1 << 24  # of a file: some hundred tokens of registries, of 16 KiB each
 _END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
 _BEGIN = 1767225600.0  # 2026: a clock that shows less is not set yet, as at the boot of some hosts
@@ -124,6 +124,24 @@ class Cache:
     def forget_engine(self) -> None:
         """Have the engine asked again: it may have been upgraded, or set up anew."""
         self.write(_ENGINE, {})
+
+    def in_place(self) -> dict[str, str] | None:
+        """Return what is remembered of containers that were changed in place, by id: see `Snapshot.in_place`.
+
+        None when nothing is: then any container may have been. Ids are those of one engine, whatever the way
+        to it is called.
+        """
+        known = self.read(_IN_PLACE).get("has")
+        if not isinstance(known, dict) or not all(isinstance(value, str) for value in known.values()):
+            return None
+        return known
+
+    def keep_in_place(self, known: Mapping[str, str]) -> None:
+        """Remember what is known of containers; what cannot be kept is better forgotten."""
+        self.write(_IN_PLACE, {"has": dict(known)})
+        if self.in_place() != known:
+            with suppress(OSError):
+                os.unlink(os.path.join(self.directory, "state", _IN_PLACE))
 
     def _engine_said(self, url: str, what: str, now: float) -> object:
         known = self.read(_ENGINE).get(url)

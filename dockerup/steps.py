@@ -171,6 +171,26 @@ class SetRestart:
 
 
 @dataclass(frozen=True)
+class Update:
+    """Change a container in place: its limits, as fields of the engine's, and its restart policy.
+
+    `restart` is "" where the policy stays. `room`: the step is refused where the container uses as much
+    memory as that, in bytes; 0: it may use any. `in_place_hash` is what it then has.
+    """
+
+    entry: str
+    target: Existing
+    limits: tuple[tuple[str, int | str], ...]
+    restart: str
+    room: int
+    in_place_hash: str
+    cause: Cause
+
+    def __str__(self) -> str:
+        return f"update {self.target} in place"
+
+
+@dataclass(frozen=True)
 class Stop:
     """Stop a container within `timeout` seconds; None: within its own stop time."""
 
@@ -329,6 +349,7 @@ Step = Union[
     Tag,
     Create,
     SetRestart,
+    Update,
     Stop,
     Rename,
     Start,
@@ -373,7 +394,8 @@ class Plan:
     of containers that have to be inspected before the plan is final; such a plan is never carried out.
     `unneeded` are the images that nobody needs: what has happened to them lately has to be asked before they
     may go. `adopted` are the labels that containers would have which dockerup did not make and takes for an
-    entry's: somebody has to remember them. `notes` are sentences for a person.
+    entry's: somebody has to remember them. `in_place` is to be remembered as well: see
+    `Snapshot.in_place`. `notes` are sentences for a person.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -383,6 +405,7 @@ class Plan:
     unneeded: frozenset[ImageId] = frozenset()
     adopted: Mapping[ContainerId, Mapping[str, str]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
+    in_place: Mapping[ContainerId, str] = field(default_factory=dict)
 
     @property
     def changes(self) -> tuple[Node, ...]:

@@ -10,7 +10,8 @@ from collections.abc import Iterator, Mapping
 from dockerup.decision import Decision
 from dockerup.host import Host
 from dockerup.images import WantedImage
-from dockerup.keeper import same_definition, same_image
+from dockerup.in_place import same_definition
+from dockerup.keeper import same_image
 from dockerup.memory import Memory
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
@@ -57,7 +58,7 @@ def waits_for_turn(
 
     One that has what is listed already is mended, whatever the others do.
     """
-    if not family or any(same_definition(one, spec) and same_image(one, image) for one in family):
+    if not family or any(same_definition(one, spec, host) and same_image(one, image) for one in family):
         return None
     for name in siblings(spec, host):
         if host.memory(name) is not None or (name in open_ones and open_ones[name].reason):

@@ -20,6 +20,7 @@ from typing import Any
 from dockerup import labels
 from dockerup.body import create_body
 from dockerup.image import ImageRef, parse_reference
+from dockerup.keys import LIMITS
 from dockerup.keys.networks import endpoint
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge
@@ -93,6 +94,7 @@ class Box:
     published: tuple[Port, ...] = ()
     networks: dict[str, str] = field(default_factory=dict)  # name -> id, "" before the first start
     endpoints: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    limits: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -124,6 +126,7 @@ class Model:
         self.own_id = ""
         self.disk_size = 0  # bytes; 0: nobody can tell
         self.lately: Lately | None = Lately((), since=0)
+        self.memory = 0  # bytes that each living container holds
         self.clock = 1_000_000
         self.calls: list[tuple[str, str]] = []
         self.made: dict[str, ContainerId] = {}
@@ -143,7 +146,7 @@ class Model:
         for key in ("registry", "boxes", "contents", "names", "volumes"):
             setattr(other, key, copy.deepcopy(getattr(self, key)))
         other.networks, other.own_id, other.api = [*self.networks], self.own_id, self.api
-        other.disk_size, other.lately = self.disk_size, self.lately
+        other.disk_size, other.lately, other.memory = self.disk_size, self.lately, self.memory
         other.clock, other._count = self.clock, self._count
         return other
 
@@ -177,7 +180,8 @@ class Model:
         if box is None:
             return None
         again = 1 if box.state == "restarting" else 0
-        return Detail(box.restart, box.state, box.exit_code or 0, again, box.error)
+        limits = dict(box.limits)
+        return Detail(box.restart, box.state, box.exit_code or 0, again, box.error, limits=limits)
 
     def prove(self, container_id: ContainerId, step: Prove, stop: threading.Event) -> bool:
         """Wait for a container as dockerup.watch does; here all that happens has happened already."""
@@ -350,6 +354,7 @@ class Model:
                 links=links,
                 networks=dict.fromkeys(_networks(config, endpoints), ""),
                 endpoints=dict(endpoints),
+                limits=limits_of(config),
             )
             self.boxes[box.container_id] = box
             return box.container_id
@@ -374,6 +379,28 @@ class Model:
         """Change the restart policy of a container."""
         with self._call("update", container_id):
             self._known(container_id).restart = restart
+
+    def memory_used(self, container_id: ContainerId) -> int:
+        """Return the bytes of memory that a container holds."""
+        with self._call("stats", container_id):
+            return self.memory if self._lives(self._known(container_id)) else 0
+
+    def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None:
+        """Change limits of a container, and its restart policy; what is 0 or empty is left."""
+        with self._call("update", container_id):
+            box = self._known(container_id)
+            told = {field: str(value) for field, value in limits.items() if value}
+            self._refuse_update({**box.limits, **told}, told)
+            box.limits = limits_of({**box.limits, **told})
+            box.restart = restart or box.restart
+
+    @staticmethod
+    def _refuse_update(both: Mapping[str, str], told: Mapping[str, str]) -> None:
+        if "NanoCpus" in both and {"CpuPeriod", "CpuQuota"} & {*both}:
+            raise ModelError(400, "Conflicting options: CPU Quota and Nano CPUs")
+        alone = "Memory" in told and "MemorySwap" not in told
+        if alone and int(told["Memory"]) > int(both.get("MemorySwap", 0)):
+            raise ModelError(400, "Memory limit should be smaller than already set memoryswap limit")
 
     def stop(self, container_id: ContainerId, _timeout: int | None = None) -> None:
         """Stop a container; one that does not run stays as it is."""
@@ -590,6 +617,14 @@ def _one_reference(names: list[str]) -> bool:
 def _policy(raw: Mapping[str, Any]) -> str:
     count = raw.get("MaximumRetryCount", 0)
     return f"{raw['Name']}:{count}" if count else str(raw.get("Name", "no"))
+
+
+def limits_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return the limits that a container gets, with twice its memory where nothing is said of swap."""
+    found = {field: str(config[field]) for field in LIMITS if config.get(field)}
+    if "Memory" in found:
+        found.setdefault("MemorySwap", str(2 * int(found["Memory"])))
+    return {field: value for field, value in found.items() if (field, value) != ("PidsLimit", "-1")}
 
 
 def _joined(config: Mapping[str, Any]) -> str:

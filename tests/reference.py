@@ -21,8 +21,7 @@ from dockerup.settings import SETTINGS, Setting, read_settings
 README = Path(__file__).resolve().parents[1] / "README.md"
 COMMAND = "python -m tests.reference"
 
-# What the engine could change in place gets a new container too, as long as no step updates a living one.
-_MAKES = {Change.REPLACE: "a new container", Change.IN_PLACE: "a new container", Change.NOTHING: "nothing"}
+_MAKES = {Change.REPLACE: "a new container", Change.IN_PLACE: "in place", Change.NOTHING: "nothing"}
 
 
 class MarkerError(Exception):

@@ -14,7 +14,7 @@ from dockerup.keys.identity import IDENTITY
 from dockerup.keys.life import LIFE
 from dockerup.keys.network import NETWORK
 from dockerup.keys.resources import RESOURCES
-from dockerup.keys.row import ContainerKey
+from dockerup.keys.row import Change, ContainerKey, Field
 from dockerup.keys.security import SECURITY
 from dockerup.keys.storage import STORAGE
 from dockerup.objects import object_of
@@ -39,6 +39,13 @@ WRITTEN_SECRETS: frozenset[tuple[str, ...]] = frozenset(
     if row.secrets is not None
     for written in (name, *row.key.aliases)
 )
+# The fields of HostConfig that the engine can change in a living container, each with its key. The restart
+# policy, which it can change as well, is no limit.
+LIMITS: Mapping[str, str] = {
+    row.tell.path.rpartition(".")[2]: name
+    for name, row in CONTAINER_KEYS.items()
+    if row.change is Change.IN_PLACE and name != "restart" and isinstance(row.tell, Field)
+}
 # The release of Docker that a version of the engine's API came with.
 RELEASES = {"1.42": "23.0", "1.43": "24.0", "1.44": "25.0", "1.45": "26.0", "1.46": "27.0", "1.48": "28.0"}
 CONTAINER = object_of(

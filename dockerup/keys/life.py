@@ -63,9 +63,10 @@ def _log_configuration(value: dict[str, Any], _origin: Origin) -> dict[str, Any]
     return without_defaults({"options": {}}, value)
 
 
-def _policy(restart: str) -> dict[str, Any]:
-    policy, _, count = restart.partition(":")
-    return {"Name": policy, "MaximumRetryCount": int(count or 0)}
+def policy(restart: str) -> dict[str, Any]:
+    """Return a restart policy as the engine is told of it."""
+    name, _, count = restart.partition(":")
+    return {"Name": name, "MaximumRetryCount": int(count or 0)}
 
 
 def _check(written: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +97,7 @@ LIFE: Mapping[str, ContainerKey] = {
         "`always` (default), `unless-stopped`, `on-failure`, `on-failure:5` (five times at most), or "
         "`never` (also `no`)",
         Change.IN_PLACE,
-        tell=to("HostConfig.RestartPolicy", _policy),
+        tell=to("HostConfig.RestartPolicy", policy),
         default="always",
     ),
     "signal": row(

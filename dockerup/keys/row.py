@@ -82,17 +82,25 @@ def row(  # the columns of the table
     return ContainerKey(Key(kind, text, required, aliases), change, default, secrets, tell, needs)
 
 
-def to(path: str, convert: Callable[[Any], Any] | None = None) -> Tell:
-    """Return what tells a value as a field, such as "HostConfig.NanoCpus"; `convert` gives its form."""
-    *outer, last = path.split(".")
+@dataclass(frozen=True)
+class Field:
+    """Tells a value as a field of the engine's; `convert` gives its form."""
 
-    def tell(value: Any, _bonds: Bonds) -> Mapping[str, Any]:
-        body: dict[str, Any] = {last: convert(value) if convert else value}
+    path: str
+    convert: Callable[[Any], Any] | None = None
+
+    def __call__(self, value: Any, _bonds: Bonds) -> Mapping[str, Any]:
+        """Return the body with that field."""
+        *outer, last = self.path.split(".")
+        body: dict[str, Any] = {last: self.convert(value) if self.convert else value}
         for name in reversed(outer):
             body = {name: body}
         return body
 
-    return tell
+
+def to(path: str, convert: Callable[[Any], Any] | None = None) -> Tell:
+    """Return what tells a value as a field, such as "HostConfig.NanoCpus"; `convert` gives its form."""
+    return Field(path, convert)
 
 
 def since(version: str) -> Needs:

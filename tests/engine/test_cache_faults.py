@@ -20,7 +20,7 @@ from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.namespace import unmount
 from tests.testbed.proxy import Call, EngineProxy
 
-STATE = ("state/engine.json", "state/said.json", "state/seen.json", "state/registries.json")
+STATE = tuple(f"state/{name}.json" for name in ("engine", "in-place", "registries", "said", "seen"))
 FILES = (*STATE, "history.jsonl", "history.jsonl.1", "user-data/last-good")
 HUGE = 1 << 33  # bytes; sparse, so that only who reads it all notices
 INSIDE = b"a person's own\n"

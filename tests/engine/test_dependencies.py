@@ -69,7 +69,7 @@ def test_container_alone_is_made_anew_when_nothing_holds_on_to_it(story: Story) 
     define_family(story, story.push("web", "one", make_web_image))
     story.run()
     before = story.ids()
-    story.define("a-link", "app:1", links={"base": "server"}, cpu=512)
+    story.define("a-link", "app:1", links={"base": "server"}, env={"NEW": "1"})
 
     story.run()
 

@@ -113,7 +113,7 @@ def test_ended_run_finishes_the_replacement_that_it_is_in_and_begins_no_other(
     story.run()
     before = story.ids()
     for name in ("one", "two"):
-        story.define(name, image, cpu=512)
+        story.define(name, image, env={"NEW": "1"})
     with started(story, env={"DOCKER_HOST": proxy.url}) as process:
         gate.wait()
         process.send_signal(number)

@@ -233,6 +233,7 @@ def is_interrupted(
 KEPT = {
     "history.jsonl",
     "state/engine.json",
+    "state/in-place.json",
     "state/registries.json",
     "state/said.json",
     "state/unneeded.json",

@@ -119,20 +119,21 @@ class Host(Model):
         super().__init__()
         self.made_from: dict[ContainerId, Asked] = {}
         self.records: Mapping[ContainerId, Mapping[str, str]] = {}
+        self.in_place: Mapping[ContainerId, str] = {}
         self.looked_at = 0
 
     def copy(self) -> Host:
         """Return a model of the same state."""
         other = super().copy()
         assert isinstance(other, Host)
-        other.made_from, other.records = self.made_from, self.records
+        other.made_from, other.records, other.in_place = self.made_from, self.records, self.in_place
         return other
 
     def snapshot(self) -> Snapshot:
         """Return the host with what is remembered."""
         seen = super().snapshot()
         containers = (replace(one, record=self.records.get(one.container_id, {})) for one in seen.containers)
-        return replace(seen, containers=tuple(containers))
+        return replace(seen, containers=tuple(containers), in_place=self.in_place)
 
     def detail(self, container_id: ContainerId) -> Detail | None:
         """Return what an inspection tells, with what a container was made from."""

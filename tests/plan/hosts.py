@@ -21,6 +21,7 @@ from dockerup.snapshot import Container, Snapshot
 from dockerup.sources.result import Item, SourceResult
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Node, Plan, Tag
+from dockerup.updated import refusals
 from tests.model import Model
 
 MOST_RUNS = 6
@@ -107,6 +108,8 @@ class Case:
                 break
             latest = carry_out(plan, self.model, concurrency, stop)
             results += latest
+            refused = {**begun.policy.refused, **refusals(latest)}
+            begun = replace(begun, policy=replace(begun.policy, refused=refused))
             failed = {one.node.step.entry for one in latest if one.text and one.outcome.name != "REFUSED"}
             if failed:
                 stop.set()

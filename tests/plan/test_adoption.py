@@ -91,6 +91,20 @@ def test_one_that_was_stopped_is_started(remembers: bool) -> None:
     assert ids(case) == before
 
 
+def test_limits_of_an_adopted_container_are_changed_in_place() -> None:
+    case = a_case()
+    run(case)
+    host, before = host_of(case), ids(case)
+    host.boxes[before["web"]].limits = {"Memory": str(64 << 20), "MemorySwap": str(128 << 20)}
+    more = listed(case, {**ENTRY, "memory": "96m"})
+    assert "update web in place (definition changed: memory 67108864 -> 100663296)" in str(run(more))
+    host.made_from[before["web"]] = asked(host={"Memory": 96 << 20, "MemorySwap": 192 << 20})
+    host.in_place = more.plan().in_place
+    assert [run(more).changes for _ in range(2)] == [(), ()]
+    assert ids(case) == before
+    assert host.boxes[before["web"]].limits["Memory"] == str(96 << 20)
+
+
 def test_what_is_not_as_listed_is_what_it_always_was_and_the_fields_are_named() -> None:
     unlike: dict[str, Any] = {"config": {"User": "root"}, "host": {"Memory": 0, "MemorySwap": 0}}
     taken = str(a_case(REMOVE, **unlike).plan())

@@ -22,11 +22,13 @@ observed   the containers that are there:
     attempt, cause, group   what its labels tell of that besides
     restarts, error, health   what an inspection tells: restarts by the engine, why its start failed
     up           for how many seconds it has run, where that is less than a minute
+    limits       what an inspection tells of them, where it is not what it was made with: {Memory: "8"}
     volumes      its anonymous volumes: {/path: hex word}
     networks     those it is on, where these are not the listed ones: names, or {name: id}
     generation, restart, labels, ports (host ports of a running one), source
 networks   the networks that are there besides the engine's own: names, or {name, id, labels, ours: true}
 api        the version of the engine's API: 1.41
+cache      `lost`: nothing is remembered of what was changed in place
 takes-over the anonymous volumes that each new container gets: {entry: {/path: hex word}}
 disk       how full the engine's disk is: [used, total]
 lately     what happened to images: [[seconds ago, kind, name or id, name that it got], ...]
@@ -46,10 +48,12 @@ import pytest
 import yaml
 
 from dockerup import labels
+from dockerup.body import create_body
 from dockerup.clean_up import is_full
 from dockerup.definition import definition_hash, describe
 from dockerup.host import Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown, parse_reference
+from dockerup.keys import LIMITS
 from dockerup.keys.row import Change
 from dockerup.plan import make_plan
 from dockerup.snapshot import (
@@ -71,10 +75,10 @@ from tests.plan.hosts import Listing
 
 CASES = sorted((Path(__file__).parent / "cases").glob("*.yaml"))
 KEYS = {"about", "desired", "user-data", "broken", "settings", "images", "registry", "observed", "networks"}
-KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over", "api"}
+KEYS |= {"disk", "lately", "since", "unneeded", "explicit", "plan", "notes", "takes-over", "api", "cache"}
 CONTAINER_KEYS = {"name", "entry", "was", "image", "state", "exit", "bound", "replaces", "volumes"}
 CONTAINER_KEYS |= {"generation", "restart", "labels", "ports", "source", "restarts", "error", "health"}
-CONTAINER_KEYS |= {"attempt", "cause", "group", "created", "up", "networks"}
+CONTAINER_KEYS |= {"attempt", "cause", "group", "created", "up", "networks", "limits"}
 NOW = 1_000_000
 SECRET = "hunter2"
 
@@ -166,9 +170,17 @@ def container_of(
             exit_code=one.get("exit") or 0,
             restarts=one.get("restarts", 0),
             error=one.get("error", ""),
+            limits={**(limits_of(spec) if spec else {}), **one.get("limits", {})},
         ),
         health=one.get("health", ""),
     )
+
+
+def limits_of(spec: ContainerSpec) -> dict[str, str]:
+    """Return the limits that the engine gives a new container of an entry."""
+    config = create_body(spec, {}, (), dict.fromkeys(spec.bound_to, ""))["HostConfig"]
+    found = {field: str(config[field]) for field in LIMITS if config.get(field)}
+    return {**({"MemorySwap": str(2 * config["Memory"])} if "Memory" in found else {}), **found}
 
 
 def _joined(one: Mapping[str, Any], spec: ContainerSpec | None) -> dict[str, str]:
@@ -264,7 +276,14 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
     )
     networks = networks_of(case)
     disk = Disk(*case["disk"]) if "disk" in case else None
-    snapshot = Snapshot(observed_of(case), images_of(case), networks, disk=disk, lately=lately_of(case))
+    snapshot = Snapshot(
+        observed_of(case),
+        images_of(case),
+        networks,
+        disk=disk,
+        lately=lately_of(case),
+        in_place=None if case.get("cache") == "lost" else {},
+    )
     settings = dict(case.get("settings", {}))
     policy = Policy(
         ignore=tuple(settings.pop("ignore", ())),

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, note, settings
 
 from dockerup import labels
+from dockerup.body import create_body
 from dockerup.definition import definition_hash
 from dockerup.execute import Outcome, Result
 from dockerup.keys.networks import endpoint
@@ -38,7 +39,7 @@ from dockerup.steps import (
     Tag,
     Why,
 )
-from tests.model import Killed, Model
+from tests.model import Killed, Model, limits_of
 from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing, carry_out, plan_for, prefix
 from tests.plan.strategies import cases, new_model, whole_cases
@@ -82,6 +83,7 @@ def fits(one: Container, spec: ContainerSpec, case: Case) -> bool:
         one.name == spec.name
         and one.labels[labels.HASH] == definition_hash(spec.definition, Change.REPLACE)
         and box.restart == spec.restart_policy
+        and box.limits == limits_of(create_body(spec, {}, (), ids)["HostConfig"])
         and bound == ids
         and (not spec.joins or box.joins == ids[spec.joins])
         and (not ran(one) or {*spec.networks} <= {*box.networks})
@@ -228,7 +230,7 @@ def essence(step: Step, made: Mapping[str, Any]) -> tuple[object, ...]:
         return kind, step.entry
     if isinstance(step, ConnectNetwork):
         return kind, identity(step.target, made), step.network
-    parts = tuple(getattr(step, key, "") for key in ("restart", "name", "paused"))
+    parts = tuple(getattr(step, key, "") for key in ("restart", "name", "paused", "limits"))
     return (kind, identity(step.target, made), *parts)
 
 

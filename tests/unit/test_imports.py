@@ -52,6 +52,7 @@ DECIDING: tuple[str, ...] = (
         "window",
         "definition",
         "desired",
+        "in_place",
         "logins",
     ),
     *("pull_progress", "pull_errors"),

@@ -337,3 +337,31 @@ def test_what_is_remembered_of_adopted_containers_is_of_their_engine_and_garbage
     for odd in odd_ones:
         cache.write("adopted.json", odd)
         assert cache.adopted("unix:///a") in ({}, {"2": {"n": "7"}})
+
+
+# What was changed in place.
+
+
+def test_what_was_changed_in_place_is_remembered(cache: Cache) -> None:
+    assert cache.in_place() is None
+    cache.keep_in_place({})
+    assert cache.in_place() == {}
+    cache.keep_in_place({"1234": "1:abc", "5678": ""})
+    assert cache.in_place() == {"1234": "1:abc", "5678": ""}
+
+
+@pytest.mark.parametrize("known", [None, [], {"1234": 1}, "x"])
+def test_what_was_changed_in_place_in_another_form_is_not_known(cache: Cache, known: object) -> None:
+    cache.write("in-place.json", {"has": known})
+    assert cache.in_place() is None
+
+
+def test_what_cannot_be_remembered_is_forgotten(cache: Cache, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache.keep_in_place({"1234": "1:abc"})
+
+    def full(_path: str, _raw: bytes) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("dockerup.state.write_whole", full)
+    cache.keep_in_place({"1234": ""})
+    assert cache.in_place() is None

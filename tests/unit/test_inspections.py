@@ -1,0 +1,39 @@
+"""What an inspection and the statistics of a container tell of its limits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from dockerup.engine_json import detail_from, memory_from
+
+
+def inspected(**host_config: Any) -> dict[str, Any]:
+    return {"State": {}, "Config": {}, "HostConfig": {"RestartPolicy": {"Name": "always"}, **host_config}}
+
+
+def test_limits_are_those_that_hold_something() -> None:
+    raw = inspected(Memory=8 << 20, MemorySwap=-1, NanoCpus=0, CpusetCpus="", CpuShares=None, Ulimits=[])
+    assert detail_from(raw).limits == {"Memory": "8388608", "MemorySwap": "-1"}
+
+
+@pytest.mark.parametrize(("pids", "limits"), [(9, {"PidsLimit": "9"}), (0, {}), (-1, {}), (None, {})])
+def test_no_limit_of_processes_has_three_forms(pids: int | None, limits: dict[str, str]) -> None:
+    assert detail_from(inspected(PidsLimit=pids)).limits == limits
+
+
+def test_podman_is_asked_for_no_change_in_place() -> None:
+    assert detail_from(inspected(PidsLimit=2048), podman=True).limits is None
+
+
+@pytest.mark.parametrize(
+    ("memory", "used"),
+    [
+        ({"usage": 900, "stats": {"total_inactive_file": 300, "inactive_file": 100}}, 600),  # cgroup v1
+        ({"usage": 900, "stats": {"inactive_file": 100}}, 800),  # cgroup v2
+        ({}, 0),  # one that does not run
+    ],
+)
+def test_memory_in_use_is_without_the_idle_pages_of_files(memory: dict[str, Any], used: int) -> None:
+    assert memory_from({"memory_stats": memory}) == used
