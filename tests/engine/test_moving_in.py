@@ -177,6 +177,8 @@ def test_compose_services_are_what_compose_made_of_them(program: str, story: Sto
     made = {re.split("[_-]", name)[1]: name for name in story.states()}
     assert set(made) == {"db", "web", "job"}
     wanted = reports(story, made)
+    # Until then, that is what status tells of it.
+    wait_until(lambda: story.inspect(made["db"])["State"]["Health"]["Status"] == "healthy", "db is healthy")
     adopted_as_they_are(story, made["db"], made["job"])
     compose(program, story, directory, "down", "-t", "1")
     file = story.dockerup.confdir / "shop.yaml"
