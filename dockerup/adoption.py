@@ -11,7 +11,7 @@ the list, it is again what it was, a container that dockerup did not make.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from dockerup import labels
 from dockerup.definition import definition_hash, describe
@@ -19,6 +19,7 @@ from dockerup.desired import Desired
 from dockerup.host import Policy, entry_of, managed, untouchable
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockerup import sources
 from dockerup.credentials import read_registry_auth
@@ -12,6 +12,7 @@ from dockerup.desired import Desired, combine
 from dockerup.document import decode
 from dockerup.keys import files
 from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.records import dataclass
 from dockerup.settings import DEFAULT_CONFIG, Settings, read_settings
 from dockerup.sources.confdir import read_confdir
 from dockerup.sources.result import SourceResult

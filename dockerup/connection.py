@@ -10,7 +10,7 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from threading import Event, Lock
 from typing import Any, Callable
 
@@ -25,6 +25,7 @@ from dockerup.logins import Login, NoLoginError
 from dockerup.networks import any_to_care_for
 from dockerup.platforms import cannot_run
 from dockerup.pull import pull
+from dockerup.records import dataclass
 from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
 from dockerup.secret_files import clear, place

@@ -11,11 +11,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from dockerup.keys import CONTAINER_KEYS, SECRETS
 from dockerup.keys.row import Change
+from dockerup.records import dataclass
 
 SCHEME = 1
 _SECRET_KEYS = tuple(".".join((*path, "")) for path in SECRETS)

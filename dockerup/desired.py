@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
 from dockerup.keys.files import ReadFile
 from dockerup.problems import DockerupError, Problem
+from dockerup.records import dataclass
 from dockerup.replicas import unclear_bonds, with_all_replicas
 from dockerup.sources.result import SourceResult
 from dockerup.spec import ContainerSpec, Parsed, Port, parse

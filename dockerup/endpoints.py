@@ -9,11 +9,12 @@ from __future__ import annotations
 import ipaddress
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Union
 from urllib.parse import urlsplit
 
 from dockerup.image import DEFAULT_DOMAIN
+from dockerup.records import dataclass
 from dockerup.sources.trust import list_trusted, read_trusted
 
 HUB_HOST = "registry-1.docker.io"

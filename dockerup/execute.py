@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from threading import Event
 from typing import Callable, Protocol
 
@@ -20,6 +20,7 @@ from dockerup import labels
 from dockerup.image import ImageRef
 from dockerup.listener import Stage, no_stage
 from dockerup.problems import DockerupError
+from dockerup.records import dataclass
 from dockerup.snapshot import ContainerId, ImageId
 from dockerup.spec import ContainerSpec
 from dockerup.steps import (

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from dockerup.execute import Outcome, Result
+from dockerup.records import dataclass
 from dockerup.snapshot import ImageId
 from dockerup.steps import Cause, RemoveImage, short_image
 

@@ -17,12 +17,13 @@ import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import datetime, timezone
 from typing import Any
 
 from dockerup.files import open_own
 from dockerup.problems import DockerupError, InvalidInputError, Origin, Problem
+from dockerup.records import dataclass
 
 NAME, OLD_NAME = "history.jsonl", "history.jsonl.1"
 LIMIT_BYTES = 1 << 20  # a file that would grow beyond is moved aside

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockerup import labels
 from dockerup.changes import changes_of
 from dockerup.execute import Outcome, Result
 from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop, Why
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from dockerup import labels
 from dockerup.desired import Desired
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, told_by_a_registry, wanted_image
 from dockerup.memory import LONGEST_DELAY, Memory, failed_name, memory_of
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 
 BUILD_TIME = 3600  # seconds that an image build is left alone

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Union
 
 from dockerup.cloud_schema import with_our_keys, without_our_keys
 from dockerup.problems import InvalidInputError
+from dockerup.records import dataclass
 from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting, read_settings
 
 DROP_IN = "/etc/cloud/cloud.cfg.d/90_dockerup.cfg"

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
 
 from dockerup.image import Answer, ImageRef, Known, Unknown
+from dockerup.records import dataclass
 from dockerup.snapshot import Image, ImageId
 from dockerup.spec import ContainerSpec
 

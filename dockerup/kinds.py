@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable, NoReturn
 
 from dockerup.problems import Origin, Problem, instead
+from dockerup.records import dataclass
 
 Reader = Callable[[Any, Origin], Any]
 

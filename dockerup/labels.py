@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+
+from dockerup.records import dataclass
 
 NAME = "dockerup.name"  # the entry's name, whatever the container is called at the moment
 SOURCE = "dockerup.source"  # which source listed it

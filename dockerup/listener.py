@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Callable
 
 from dockerup.image import ImageRef
 from dockerup.pull_progress import Progress
+from dockerup.records import dataclass
 
 Stage = Callable[[str], AbstractContextManager[None]]
 Told = Callable[[Progress], None]

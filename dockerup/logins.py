@@ -9,11 +9,12 @@ import base64
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable, Optional
 
 from dockerup.image import DEFAULT_DOMAIN, InvalidReferenceError, parse_reference
 from dockerup.problems import Origin, Problem, instead
+from dockerup.records import dataclass
 
 # What Docker Hub has been called since its first version, and what helpers still know it by.
 HUB_ADDRESS = "https://index.docker.io/v1/"

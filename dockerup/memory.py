@@ -6,12 +6,11 @@ which definition with which image it was, and how often that was tried.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.images import WantedImage
 from dockerup.keys.row import Change
+from dockerup.records import dataclass
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 

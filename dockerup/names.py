@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockerup.host import Host, asides, entry_of, managed, protection
 from dockerup.memory import failed_name
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 
 

@@ -15,8 +15,9 @@ import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Union
+
+from dockerup.records import dataclass
 
 Address = Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Callable, NoReturn
 
 from dockerup.kinds import Kind, expected, gather, refuse, show, step_of
 from dockerup.problems import Origin, instead, nearest
+from dockerup.records import dataclass
 
 SAME_AS = "the same as "  # how the description of an alias begins
 _MOST_NAMED = 30  # keys that a message can name

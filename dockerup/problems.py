@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Callable, Union
+
+from dockerup.records import dataclass
 
 Path = tuple[Union[str, int], ...]
 

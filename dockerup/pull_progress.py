@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
+
+from dockerup.records import dataclass
 
 WINDOW = 10.0  # seconds over which the rate is measured
 _APART = 0.5  # seconds from one sample to the next

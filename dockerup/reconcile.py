@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
@@ -25,6 +25,7 @@ from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, absent, doubtful, questions
 from dockerup.listener import Listener
 from dockerup.plan import make_plan
+from dockerup.records import dataclass
 from dockerup.report import Report
 from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.state import Cache

@@ -11,7 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timezone
 from typing import Callable
 
@@ -20,6 +20,7 @@ from dockerup.endpoints import EngineRegistries, Place, places
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.logins import Login, LoginFor
 from dockerup.problems import DockerupError
+from dockerup.records import dataclass
 from dockerup.registry_memory import Met, RegistryMemory, entry_key
 from dockerup.registry_site import Site
 from dockerup.transport import NoAnswerError, Timeouts, Transport, late

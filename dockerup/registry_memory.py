@@ -7,10 +7,11 @@ seconds since the epoch; a clock that jumped must not silence a registry for lon
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from dockerup.image import is_digest
+from dockerup.records import dataclass
 
 FIRST_DELAY = 60  # seconds
 LONGEST_DELAY = 3600

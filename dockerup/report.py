@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dockerup.changes import Change
 from dockerup.problems import Problem
+from dockerup.records import dataclass
 from dockerup.status import Row
 from dockerup.steps import Plan
 

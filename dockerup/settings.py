@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Callable
 
 from dockerup.logins import RegistryLogin, parse_registry_auth
 from dockerup.problems import InvalidInputError, Origin, Problem, instead
+from dockerup.records import dataclass
 from dockerup.sources.result import Item
 
 DEFAULT_CONFIG = "/etc/dockerup/dockerup.conf"

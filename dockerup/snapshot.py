@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, NewType
 
+from dockerup.records import dataclass
 from dockerup.spec import Port
 
 ContainerId = NewType("ContainerId", str)

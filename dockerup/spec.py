@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from typing import Any
 
@@ -25,6 +25,7 @@ from dockerup.keys.words import NAME
 from dockerup.kinds import Refused, refuse
 from dockerup.lifecycle import HEALTH_DEFAULTS
 from dockerup.problems import Origin, Problem
+from dockerup.records import dataclass
 from dockerup.sources.result import Item
 from dockerup.window import Window, parse_window
 

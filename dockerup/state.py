@@ -14,11 +14,11 @@ import re
 import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from typing import Any
 
 from dockerup.files import make_private, open_own, write_whole
 from dockerup.problems import DockerupError
+from dockerup.records import dataclass
 
 _VERSION = re.compile(r"1\.(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,3})")  # those that the SDK takes
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from dockerup.adoption import adopted
 from dockerup.decision import Decision, complete, failed, settled
 from dockerup.images import LocalImages
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting

@@ -8,11 +8,12 @@ from __future__ import annotations
 import enum
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
 from dockerup.definition import Difference
 from dockerup.image import ImageRef
+from dockerup.records import dataclass
 from dockerup.snapshot import ContainerId, ImageId
 from dockerup.spec import ContainerSpec
 

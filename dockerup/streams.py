@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
 
+from dockerup.records import dataclass
 from dockerup.sdk import EngineError, raise_for, told
 from dockerup.snapshot import ContainerId
 

@@ -7,7 +7,7 @@ engine: the new container's labels name those it takes the place of, and what th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockerup import labels
 from dockerup.again import may_start
@@ -15,6 +15,7 @@ from dockerup.definition import described
 from dockerup.host import Host, entry_of, managed, protection
 from dockerup.memory import failed_name
 from dockerup.proof import Verdict, judge
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId
 from dockerup.steps import Goal
 

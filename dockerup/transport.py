@@ -11,11 +11,11 @@ import socket
 import ssl
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from dockerup.http_session import new_session, proxies_for
+from dockerup.records import dataclass
 
 if TYPE_CHECKING:
     import requests

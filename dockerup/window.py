@@ -11,11 +11,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta, timezone, tzinfo
 from typing import NoReturn
 
 from dockerup.problems import nearest
+from dockerup.records import dataclass
 
 EXAMPLE = "Sat 02:00-04:00 UTC"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

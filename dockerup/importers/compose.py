@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dockerup.importers.compose_files import Files, Read
@@ -18,6 +17,7 @@ from dockerup.importers.draft import Draft, Entry, Imported
 from dockerup.importers.reading import OddError, listed, text, whole
 from dockerup.keys.words import NAME
 from dockerup.problems import DockerupError
+from dockerup.records import dataclass
 
 DEFAULT_FILES = ("compose.yaml", "compose.yml", "docker-compose.yml", "docker-compose.yaml")
 OVERRIDES = (

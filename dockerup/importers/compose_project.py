@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from dockerup.importers.compose_files import Read
 from dockerup.importers.draft import Draft
 from dockerup.importers.reading import OddError, filled_pairs, mapped, text, truth
+from dockerup.records import dataclass
 
 DEFAULT = "default"
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dockerup.importers.draft import Draft, Entry, Imported
 from dockerup.importers.running_host import Defaults, bring_host_config, part
 from dockerup.importers.running_networks import bring_networks
 from dockerup.likeness_forms import TOOL_LABELS
+from dockerup.records import dataclass
 
 _SECOND = 10**9
 _HEALTH_TIMES = {

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Callable
 
 from dockerup.importers import forms
 from dockerup.importers.draft import NO_REAL_TIME, Draft
 from dockerup.importers.reading import OddError, decimal, size_text
+from dockerup.records import dataclass
 
 _DEFAULT_SHM = 64 << 20
 _ANONYMOUS = re.compile(r"[0-9a-f]{64}")

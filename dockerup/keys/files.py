@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable
 
 from dockerup import kinds
@@ -18,6 +18,7 @@ from dockerup.keys.volumes import file_mode
 from dockerup.kinds import Kind, refuse
 from dockerup.objects import Key, object_of
 from dockerup.problems import InvalidInputError, Origin
+from dockerup.records import dataclass
 
 LIMIT_BYTES = 1 << 19  # of a file; Swarm's secrets have 500 KB at most
 # Returns the bytes of a file that nobody else can have written; raises InvalidInputError, FileNotFoundError.

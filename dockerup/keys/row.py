@@ -8,12 +8,13 @@ from __future__ import annotations
 import enum
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Callable
 
 from dockerup.kinds import Kind
 from dockerup.objects import Key
 from dockerup.problems import Origin
+from dockerup.records import dataclass
 
 NO_DEFAULT = object()
 

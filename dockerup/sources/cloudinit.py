@@ -15,12 +15,13 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from dockerup.files import write_whole
 from dockerup.keys import WRITTEN_SECRETS
 from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.records import dataclass
 from dockerup.sources.listing import BLOCK, KEY, items_of_list
 from dockerup.sources.result import Item, SourceResult
 

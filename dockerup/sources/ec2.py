@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockerup.problems import Origin, Problem
+from dockerup.records import dataclass
 from dockerup.sources import kept
 from dockerup.sources.result import SourceResult
 from dockerup.sources.variables import DISABLED_VARIABLE, ENDPOINT_VARIABLE

@@ -14,10 +14,10 @@ import threading
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from dockerup.problems import DockerupError
+from dockerup.records import dataclass
 from dockerup.sources.variables import ENDPOINT_VARIABLE
 
 MODE_VARIABLE = "AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE"

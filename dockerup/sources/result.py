@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from dockerup.problems import Origin, Problem
+from dockerup.records import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from dockerup import document
 from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.records import dataclass
 from dockerup.sources import listing
 from dockerup.sources.result import Item, SourceResult
 
