@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
         since=None,
         **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
     )
+    shared = _shared()  # not that of the whole, whose defaults are set in it
     commands = whole.add_subparsers(metavar="COMMAND", dest="command_given")
     for name, text in (
         ("apply", "converge this host (what no command means); silent when nothing changed"),
@@ -58,9 +59,7 @@ def parser() -> argparse.ArgumentParser:
         ("import", "turn what other tools have (Compose, ECS, konlet, docker run, an engine) into entries"),
         ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
     ):
-        command = commands.add_parser(
-            name, help=text, description=text, parents=[_shared()], allow_abbrev=False
-        )
+        command = commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
         command.set_defaults(command=name)
         if name == "apply":
             again = "try NAME again now, though it failed or ended"
@@ -84,7 +83,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "setup":
             _add_setup(command)
         if name == "import":
-            _add_import(command)
+            _add_import(command, shared)
         if name == "validate":
             command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
     return whole
@@ -100,7 +99,7 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-schema", action="store_true", help="leave cloud-init's schema as it is")
 
 
-def _add_import(parser: argparse.ArgumentParser) -> None:
+def _add_import(parser: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(metavar="FROM", dest="origin", required=True)
     for name, many, operand, text in (
         ("compose", "*", "FILE", "Compose files; without any, those of the working directory"),
@@ -109,7 +108,7 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
         ("running", "*", "NAME", "what runs on this engine; without names all that dockerup does not keep"),
         ("run", 1, "LINE", "a line of docker run, in quotes"),
     ):
-        kind = kinds.add_parser(name, help=text, description=text, parents=[_shared()], allow_abbrev=False)
+        kind = kinds.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
         kind.add_argument("given", nargs=many, metavar=operand, help="- is standard input" * (many == 1))
         kind.add_argument("-o", "--output", metavar="FILE", help="write there (0600), not to standard output")
         kind.add_argument("--overwrite", action="store_true", help="write there also where a file is already")

@@ -77,7 +77,7 @@ def _anything_to_do(configuration: Configuration) -> bool:
 def _wait_for_engine(settings: Settings, cache: Cache, environ: Mapping[str, str], log: Logger) -> None:
     """Return when the engine answers: `packages:` of the same boot may just have installed it."""
     from dockerup.connection import connect
-    from dockerup.engine import EngineError
+    from dockerup.engine_error import EngineError
 
     def ask() -> None:
         with connect(settings, cache, environ) as host:

@@ -12,19 +12,19 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from threading import Event, Lock
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from dockerup.credentials import Logins
 from dockerup.desired import Desired
 from dockerup.endpoints import CERTIFICATES, EngineRegistries
-from dockerup.engine import Engine, EngineError, own_container_id
+from dockerup.engine import Engine
+from dockerup.engine_error import EngineError
 from dockerup.host import managed
 from dockerup.image import ImageRef
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
 from dockerup.networks import any_to_care_for
 from dockerup.platforms import cannot_run
-from dockerup.pull import pull
 from dockerup.records import dataclass
 from dockerup.registry import Checked, Manner, check, confirm
 from dockerup.registry_memory import RegistryMemory
@@ -33,8 +33,10 @@ from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Disk, Snapshot
 from dockerup.state import Cache
 from dockerup.steps import Prove
-from dockerup.streams import Stream
 from dockerup.watch import Watch
+
+if TYPE_CHECKING:
+    from dockerup.streams import Stream
 
 DEFAULT_URL = "unix:///var/run/docker.sock"
 REGISTRIES, NETWORKS = "registries.json", "networks.json"  # in the cache
@@ -213,6 +215,8 @@ class Connection:
 
     def _pull(self, pulling: Pulling, image: ImageRef, stop: Event) -> bool:
         """Fetch an image, with the login that its registry has; without one where that cannot be had."""
+        from dockerup.pull import pull
+
         login: Login | None = None
         doubt = ""
         try:
@@ -333,6 +337,15 @@ def _own_id() -> str:
         return ""
     try:
         with open("/proc/self/mountinfo", encoding="ascii", errors="replace") as file:
-            return own_container_id(file.read())
+            return _own_container_id(file.read())
     except OSError:
         return ""
+
+
+def _own_container_id(mountinfo: str) -> str:
+    """Return the id of the container whose /proc/self/mountinfo this is, "" outside of one.
+
+    The engine mounts a container's hostname file from its own directory of that container.
+    """
+    found = re.search(r"/containers/([0-9a-f]{64})/hostname ", mountinfo)
+    return found.group(1) if found else ""

@@ -1,4 +1,4 @@
-"""The engine: one picture of the host, and one verb for each effect.
+"""The engine: one picture of the host, and one verb for each effect. Changes are made by the Docker SDK.
 
 Docker Engine API 1.41 and later (https://docs.docker.com/reference/api/engine/).
 """
@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Callable
-
-from docker.utils import kwargs_from_env
+from typing import TYPE_CHECKING, Any, Callable
 
 from dockerup import labels as label_names
 from dockerup import neighbour
 from dockerup.body import create_body
+from dockerup.engine_client import EngineClient, forget, told
+from dockerup.engine_error import CALL_TIMEOUT, EngineError, raise_for
 from dockerup.engine_json import (
     container_from,
     detail_from,
@@ -32,16 +31,17 @@ from dockerup.engine_json import (
 from dockerup.image import ImageRef
 from dockerup.keys.life import policy
 from dockerup.keys.networks import endpoint
+from dockerup.local_engine import Answer
 from dockerup.logins import Login
 from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines
-from dockerup.sdk import CALL_TIMEOUT, again, client_of, is_podman, raise_for, told
-from dockerup.sdk import EngineError as EngineError
 from dockerup.secret_files import secrets_directory
 from dockerup.snapshot import Asked, ContainerId, Detail, Image, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
-from dockerup.streams import Events, Stream, stream_of
+
+if TYPE_CHECKING:
+    from dockerup.streams import Events, Stream
 
 STOP_SECONDS = 10  # the engine's own, for a container that names none
 # How it reaches registries, and where its data is.
@@ -62,10 +62,6 @@ LOGS_TIMEOUT = 10  # seconds without a byte of them
 EVENTS_TIMEOUT = 10  # seconds, for those of the past
 
 
-def _forget(_version: str) -> None:
-    """Keep nothing of the version that an engine speaks."""
-
-
 class Engine:
     """A connection to one engine."""
 
@@ -74,7 +70,7 @@ class Engine:
         url: str,
         environ: Mapping[str, str],
         api_version: str | None = None,
-        learned: Callable[[str], None] = _forget,
+        learned: Callable[[str], None] = forget,
     ) -> None:
         """Connect to the engine at `url`; without `api_version` it is asked for its own.
 
@@ -82,21 +78,20 @@ class Engine:
         """
         self.url = url
         self.secrets = secrets_directory(url, environ)
-        self._tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls") or False
-        self._learned = learned
-        self._api = self._connected(api_version)
-
-    def _connected(self, api_version: str | None) -> Any:
-        with told("connect to the engine", self.url):
-            api = client_of(self.url, api_version or "auto", self._tls)
-        if api_version is None:
-            self._learned(str(api.api_version))
-        return api
+        self._client = EngineClient(url, environ, api_version, learned)
 
     @property
     def api_version(self) -> str:
         """The version of the API that is spoken."""
-        return str(self._api.api_version)
+        return self._client.api_version
+
+    @property
+    def _api(self) -> Any:
+        return self._client.sdk
+
+    def ready(self) -> None:
+        """Load the SDK, before threads need it. Raises ImportError where it cannot be loaded."""
+        self._client.ready()
 
     @property
     def api(self) -> tuple[int, int]:
@@ -105,11 +100,11 @@ class Engine:
         return int(major), int(minor)
 
     def _url(self, path: str) -> str:
-        return f"{self._api.base_url}/v{self.api_version}{path}"
+        return self._client.url(path)
 
     def close(self) -> None:
         """Close the connections."""
-        self._api.close()
+        self._client.close()
 
     def ping(self) -> None:
         """Return when the engine answers."""
@@ -118,30 +113,23 @@ class Engine:
 
     def get(self, path: str) -> Any:
         """Return the engine's answer to GET `path`, such as "/info". Raises EngineError."""
-        with told("ask for", path):
-            response = self._api.get(self._url(path), timeout=CALL_TIMEOUT)
-            raise_for(response, f"ask for {path}")
-            return response.json()
+        return self._client.ask("ask for", path, path).body
 
     def info(self) -> dict[str, Any]:
         """Return of what the engine tells of itself that which is asked for here: see `ENGINE_INFO`."""
-        with told("ask", self.url):
-            found = self._api.info()
-            return {key: found[key] for key in ENGINE_INFO if key in found}
+        found = self._client.ask("ask", self.url, "/info").body
+        return {key: found[key] for key in ENGINE_INFO if key in found}
 
     def observe(self, *, networks: bool, own_id: str = "") -> Snapshot:
         """Return the host as it is, in one call each for containers, images and, if need be, networks.
 
         `networks`: they are asked for in any case, not only where a container of dockerup is on one.
         """
-        with told("list", "containers"):
-            containers = tuple(map(container_from, self._containers()))
-        with told("list", "images"):
-            images = self._images()
+        containers = tuple(map(container_from, self._containers()))
+        images = self._images()
         found = None
         if networks or any_to_care_for(Snapshot(containers, images), ()):
-            with told("list", "networks"):
-                found = tuple(network_from(raw) for raw in self._api.networks())
+            found = tuple(network_from(raw) for raw in self._client.ask("list", "networks", "/networks").body)
         return Snapshot(containers, images, found, own_id)
 
     def _containers(self) -> Any:
@@ -150,22 +138,19 @@ class Engine:
         Each answer names that, a refusal too. An engine that was upgraded since its version was learned may
         refuse the one of before (29.0 all under 1.44), or keep from it what it tells of images.
         """
-        response = self._list_containers()
-        if response.headers.get("Api-Version", self.api_version) != self.api_version:
-            self._api.close()
-            self._api = self._connected(None)
-            response = self._list_containers()
-        raise_for(response, "list containers")
-        return response.json()
+        answer = self._list_containers()
+        if answer.headers.get("Api-Version", self.api_version) != self.api_version:
+            self._client.renew()
+            answer = self._list_containers()
+        return answer.body
 
-    def _list_containers(self) -> Any:
-        return self._api.get(self._url("/containers/json"), params={"all": 1})
+    def _list_containers(self) -> Answer:
+        return self._client.ask("list", "containers", "/containers/json", {"all": 1})
 
     def _images(self) -> tuple[Image, ...]:
         query = {"manifests": 1} if self.api >= LISTED_MANIFESTS else {}
-        response = self._api.get(self._url("/images/json"), params=query)
-        raise_for(response, "list images")
-        return tuple(image_from(raw, podman=is_podman(response)) for raw in response.json())
+        answer = self._client.ask("list", "images", "/images/json", query)
+        return tuple(image_from(raw, podman=answer.podman) for raw in answer.body)
 
     def with_details(
         self,
@@ -205,35 +190,32 @@ class Engine:
     def _origin(self, container_id: ContainerId, engine: Mapping[str, Any]) -> Detail | None:
         """Return a detail with what a container was made from, None when it is gone."""
         try:
-            response = self._inspect(container_id, CALL_TIMEOUT)
+            answer = self._inspect(container_id, CALL_TIMEOUT)
+            container = answer.body
         except EngineError as error:
             if error.status == 404:
                 return None
             raise
-        container = response.json()
         try:
             image = self.get(f"/images/{container['Image']}/json")
         except EngineError as error:
             if error.status != 404:
                 raise
             image = {}
-        detail = detail_from(container, podman=is_podman(response))
+        detail = detail_from(container, podman=answer.podman)
         return replace(detail, asked=Asked(container, image, engine))
 
     def _detail(self, container_id: ContainerId, timeout: float) -> Detail:
-        response = self._inspect(container_id, timeout)
-        return detail_from(response.json(), podman=is_podman(response))
+        answer = self._inspect(container_id, timeout)
+        return detail_from(answer.body, podman=answer.podman)
 
     def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._inspect(container_id, timeout).json()
+        found: Mapping[str, Any] = self._inspect(container_id, timeout).body
         return found
 
-    def _inspect(self, container_id: ContainerId, timeout: float) -> Any:
-        with told("inspect", container_id[:12], timeout):
-            # The SDK's own call has no timeout of its own.
-            response = self._api.get(self._url(f"/containers/{container_id}/json"), timeout=timeout)
-            raise_for(response, f"inspect {container_id[:12]}")
-            return response
+    def _inspect(self, container_id: ContainerId, timeout: float) -> Answer:
+        path = f"/containers/{container_id}/json"
+        return self._client.ask("inspect", container_id[:12], path, seconds=timeout)
 
     def last_lines(self, container_id: ContainerId, count: int, hide: Collection[str] = ()) -> list[str]:
         """Return the last lines that a container printed, stdout and stderr in their order, fit to be shown.
@@ -261,6 +243,8 @@ class Engine:
         Whoever looks at a container after this returned misses next to nothing: the engine answers, and then
         subscribes. The stream stays silent for as long as nothing happens.
         """
+        from dockerup.streams import Events, stream_of
+
         filters = json.dumps({"type": ["container"], "event": sorted(kinds)})
         with told("listen to", "events"):
             response = self._api.get(
@@ -277,10 +261,8 @@ class Engine:
         """
         query = {"since": "0", "until": f"{now:.6f}"}
         try:
-            with told("ask for", "events", EVENTS_TIMEOUT):
-                response = self._api.get(self._url("/events"), params=query, timeout=EVENTS_TIMEOUT)
-                raise_for(response, "ask for events")
-                return lately_from(map(json.loads, response.content.splitlines()), unneeded)
+            answer = self._client.ask("ask for", "events", "/events", query, EVENTS_TIMEOUT)
+            return lately_from(answer.lines, unneeded)
         except EngineError:
             return lately_from((), unneeded)
 
@@ -290,6 +272,8 @@ class Engine:
         The image is here when the stream has ended and told no "error". `timeout` is in seconds without a
         word. Closing the stream makes the engine give the pull up.
         """
+        from dockerup.streams import stream_of
+
         parameters = {"fromImage": image.familiar_name, "tag": image.digest or image.tag, **_platform(image)}
         headers = {}
         if login is not None:
@@ -349,14 +333,13 @@ class Engine:
 
     def memory_used(self, container_id: ContainerId) -> int:
         """Return the bytes of memory that a container could not do without, 0 when it does not run."""
-        what, query = f"ask for the memory of {container_id[:12]}", {"stream": "false", "one-shot": "true"}
-        with told("ask for the memory of", container_id[:12]):
-            response = self._api.get(self._url(f"/containers/{container_id}/stats"), params=query)
-            raise_for(response, what)
-            return memory_from(response.json())
+        path, query = f"/containers/{container_id}/stats", {"stream": "false", "one-shot": "true"}
+        return memory_from(self._client.ask("ask for the memory of", container_id[:12], path, query).body)
 
     def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None:
         """Change limits of a container, by the engine's names, and its restart policy; "" leaves that."""
+        from dockerup.sdk import again
+
         body = {**limits, **({"RestartPolicy": policy(restart)} if restart else {})}
         url = self._url(f"/containers/{container_id}/update")
 
@@ -453,12 +436,3 @@ def _with_origin(detail: Detail | None, before: Detail | None) -> Detail | None:
     if detail is None or before is None or detail.asked is not None:
         return detail
     return replace(detail, asked=before.asked)
-
-
-def own_container_id(mountinfo: str) -> str:
-    """Return the id of the container whose /proc/self/mountinfo this is, "" outside of one.
-
-    The engine mounts a container's hostname file from its own directory of that container.
-    """
-    found = re.search(r"/containers/([0-9a-f]{64})/hostname ", mountinfo)
-    return found.group(1) if found else ""

@@ -145,7 +145,7 @@ def unmanaged_now(settings: Settings, environ: Mapping[str, str]) -> list[str]:
     """
     from dockerup.connection import connect
     from dockerup.desired import Desired
-    from dockerup.engine import EngineError
+    from dockerup.engine_error import EngineError
     from dockerup.host import Host, Policy, managed, protection
     from dockerup.state import Cache
 

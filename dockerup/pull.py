@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, Callable, Protocol
 
-from dockerup.engine import EngineError
+from dockerup.engine_error import EngineError
 from dockerup.listener import Told
 from dockerup.pull_errors import passes
 from dockerup.pull_progress import Progress, advance
@@ -29,7 +29,7 @@ _END = object()
 
 
 class Stream(Protocol):
-    """What an engine tells of a pull; see `dockerup.engine.Stream`."""
+    """What an engine tells of a pull; see `dockerup.streams.Stream`."""
 
     def __iter__(self) -> Iterator[Any]: ...
     def close(self) -> None: ...

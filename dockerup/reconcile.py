@@ -77,8 +77,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
     settings, desired = configuration.settings, configuration.desired()
     if not (run.act or run.look):
         settings = replace(settings, prune="none")  # who only looks at containers need not know of images
-    from dockerup.connection import connect  # the SDK: only once there is something to converge
-    from dockerup.engine import EngineError
+    from dockerup.connection import connect  # only once there is something to converge
+    from dockerup.engine_error import EngineError
 
     notes, lost = [*desired.notes], ""
     work: _Work | None = None
@@ -167,6 +167,7 @@ class _Work:
             self._make_plan(desired, answers, policy)
             if not self._run.act or not self.plan.changes or (stop.is_set() and not self.plan.urgent):
                 break
+            self._host.engine.ready()
             self._remember(begun(self.plan))
             latest = execute(
                 self.plan,

@@ -1,4 +1,7 @@
-"""What the engine goes on telling: the end of a pull, and what happens to containers."""
+"""What the engine goes on telling: the end of a pull, and what happens to containers.
+
+With the Docker SDK, and so imported late.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,9 @@ import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
 
+from dockerup.engine_error import EngineError, raise_for
 from dockerup.records import dataclass
-from dockerup.sdk import EngineError, raise_for, told
+from dockerup.sdk import told
 from dockerup.snapshot import ContainerId
 
 

@@ -13,14 +13,18 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from dockerup.engine import Engine, EngineError
+from dockerup.engine import Engine
+from dockerup.engine_error import EngineError
 from dockerup.output import harmless
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge, without
 from dockerup.snapshot import ContainerId, Detail
 from dockerup.steps import Goal, Prove
-from dockerup.streams import Events
+
+if TYPE_CHECKING:
+    from dockerup.streams import Events
 
 # Seconds, all of them.
 CHECK_SLACK = 5.0  # beyond the time in which a health check has to come to its end

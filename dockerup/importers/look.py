@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from dockerup.engine import Engine, EngineError
+from dockerup.engine import Engine
+from dockerup.engine_error import EngineError
 from dockerup.host import FOREIGN_LABELS
 from dockerup.importers.running import Found
 from dockerup.importers.running_host import Defaults

@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from dockerup.engine import Engine, EngineError
+from dockerup.engine import Engine
+from dockerup.engine_error import EngineError
 from dockerup.image import parse_reference
 from dockerup.pull import pull
 from tests.engine.stories import Story, wait_for_answer

@@ -1,0 +1,59 @@
+"""What a person is told when the engine gives no answer, whichever library asked it."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+
+import pytest
+import requests
+
+from dockerup.engine_error import EngineError, message_in, why_unreached
+from dockerup.local_engine import LocalEngine
+
+ENDED = "it ended while it was asked. Was docker restarted? The next run goes on"
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (socket.timeout("timed out"), "no answer within 10 seconds"),
+        (requests.ConnectionError("Read timed out."), "no answer within 10 seconds"),
+        (FileNotFoundError(2, "No such file or directory"), "there is no such socket. "),
+        (PermissionError(13, "Permission denied"), "this user may not use it. Run dockerup as root"),
+        (http.client.RemoteDisconnected("Remote end closed connection"), ENDED),
+        (ConnectionResetError(104, "Connection reset by peer"), ENDED),
+        (http.client.IncompleteRead(b"half", 4), ENDED),
+        (requests.ConnectionError("('Connection aborted.', BrokenPipeError())"), ENDED),
+        (ConnectionRefusedError(111, "Connection refused"), "nothing answers there. "),
+        (OSError("something new"), "something new"),
+    ],
+)
+def test_an_engine_that_does_not_answer_is_told_of_with_what_to_do(error: Exception, told: str) -> None:
+    assert why_unreached(error, 10).startswith(told)
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [('{"message": "no such image"}', "no such image"), (" plain words\n", "plain words"), ("[1]", "[1]")],
+)
+def test_a_refusal_is_told_in_the_engines_words(answer: str, told: str) -> None:
+    assert message_in(answer) == told
+
+
+@pytest.mark.parametrize(
+    ("url", "local"),
+    [
+        ("unix:///var/run/docker.sock", True),
+        ("unix://run/docker.sock", False),
+        ("http+unix:///var/run/docker.sock", False),
+        ("tcp://127.0.0.1:2375", False),
+        ("ssh://host", False),
+    ],
+)
+def test_only_an_engine_on_a_plain_socket_is_asked_without_the_sdk(url: str, *, local: bool) -> None:
+    assert (LocalEngine.at(url) is not None) == local
+
+
+def test_an_engine_error_says_what_was_tried() -> None:
+    assert str(EngineError("list containers", None, "why")) == "list containers: why"
