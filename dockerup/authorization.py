@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import json
 import re
-import secrets
 import threading
 from collections.abc import Mapping
 from dataclasses import replace
@@ -23,7 +22,7 @@ from dockerup.registry_memory import LONGEST_TOKEN, Challenge, Met, Token
 from dockerup.transport import NoAnswerError, Transport, busy, is_loopback, origin
 
 if TYPE_CHECKING:
-    import requests
+    from dockerup.http_session import Response
 
 MOST_TOKEN_BYTES = 1 << 20  # of the answer that holds one
 MOST_KEPT = 1 << 14  # characters of a token that is kept; the cache has a limit for all of them
@@ -151,7 +150,7 @@ class Authorizer:
             raise NoAnswerError(f"{where} gave no token for {self.name}")
         return token
 
-    def _ask_realm(self, challenge: Challenge, login: Login | None, ref: ImageRef) -> requests.Response:
+    def _ask_realm(self, challenge: Challenge, login: Login | None, ref: ImageRef) -> Response:
         """Ask for a token as token.md has it, with an identity token as oauth.md does."""
         scope = challenge.scope or _scope(ref)
         if login and login.identity_token:
@@ -221,6 +220,8 @@ def mark_of(login: Login | None, like: str = "") -> str:
 
     It is too short to find a password by: of all that could be tried, one in four thousand millions has it.
     """
+    import secrets
+
     salt = like.partition(".")[0] or secrets.token_hex(8)
     text = "\0".join([salt, login.username, login.password, login.identity_token]) if login else salt
     return f"{salt}.{hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -1,13 +1,13 @@
-"""Connections to a registry as `requests` makes them: certificates of certs.d, proxies, no cookies."""
+"""Connections to a registry: by the standard library alone, or by `requests`, for proxies and for certs.d."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 from dockerup import __version__
+from dockerup.plain_http import PlainSession, Roots
 from dockerup.problems import DockerupError
 
 if TYPE_CHECKING:
@@ -20,12 +20,41 @@ if TYPE_CHECKING:
 _PROXY_NAMES = ("http_proxy", "https_proxy", "no_proxy")
 
 
-def new_session(place: Place, connections: int) -> requests.Session:
+class Response(Protocol):
+    """An answer, the part of `requests.Response` that is used here."""
+
+    status_code: int
+    url: str
+
+    @property
+    def headers(self) -> Mapping[str, str]: ...
+    def iter_content(self, size: int, /) -> Iterator[bytes]: ...
+    def close(self) -> None: ...
+
+
+class Session(Protocol):
+    """Kept connections, the part of `requests.Session` that is used here."""
+
+    @property
+    def request(self) -> Callable[..., Response]: ...
+    def close(self) -> None: ...
+
+
+def new_session(place: Place, connections: int, roots: Roots, proxies: Mapping[str, str]) -> Session:
     """Return a session for the requests to a server, with what `certs.d` has for it.
 
-    Raises DockerupError for a certificate or key there that is none.
+    `roots` is the file with the authorities that are trusted, True where there is none but those that come
+    with `requests`; `proxies` are the engine's. Raises DockerupError for a certificate or key that is none.
     """
-    # Imported here and in what is called after: a run that asks nothing of a registry does not pay for it.
+    held = place.certificates
+    plain = isinstance(roots, str) and not (held.authorities or held.clients or _any_proxy(proxies))
+    return PlainSession() if plain else _session_of_requests(place, connections)
+
+
+def _session_of_requests(place: Place, connections: int) -> requests.Session:
+    # Imported here and in what is called after: most runs do without it.
+    from http.cookiejar import DefaultCookiePolicy
+
     import requests
     import requests.adapters
     import urllib3
@@ -107,14 +136,23 @@ def _context(
 
 def proxies_for(url: str, engines: Mapping[str, str]) -> dict[str, str]:
     """Return the proxies for a URL, by scheme: the environment's, and where it names none, the engine's."""
+    if not _any_proxy(engines):
+        return {}
     # Passed by hand, since a session that trusts the environment reads logins from ~/.netrc too.
     import requests.utils
 
-    named = any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_NAMES)
-    if not named:
+    if not _named():
         spared = requests.utils.should_bypass_proxies(url, no_proxy=engines.get("no") or "localhost")
         found = {} if spared else dict(engines)
     else:
         found = requests.utils.get_environ_proxies(url)
     # The engine knows no ALL_PROXY.
     return {scheme: found[scheme] for scheme in ("https", "http") if scheme in found}
+
+
+def _any_proxy(engines: Mapping[str, str]) -> bool:
+    return _named() or bool({"http", "https"} & engines.keys())
+
+
+def _named() -> bool:
+    return any(os.environ.get(name) or os.environ.get(name.upper()) for name in _PROXY_NAMES)

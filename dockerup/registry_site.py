@@ -17,9 +17,8 @@ from dockerup.registry_memory import Away, Met, entry_key, went_away
 from dockerup.transport import NoAnswerError, Transport, busy, origin
 
 if TYPE_CHECKING:
-    import requests
-
     from dockerup.endpoints import Place
+    from dockerup.http_session import Response
 
 DIGEST_HEADER = "Docker-Content-Digest"
 MANIFEST_TYPES = (
@@ -172,7 +171,7 @@ class Site:
             )
         return digest
 
-    def _authorized(self, method: str, path: str, ref: ImageRef) -> requests.Response:
+    def _authorized(self, method: str, path: str, ref: ImageRef) -> Response:
         sent = self._authorizer.header(ref, self._url or self._urls[0])
         response = self._fetch(method, path, sent)
         if response.status_code != 401:
@@ -184,7 +183,7 @@ class Site:
         response.close()
         return self._fetch(method, path, wanted)
 
-    def _fetch(self, method: str, path: str, authorization: str | None) -> requests.Response:
+    def _fetch(self, method: str, path: str, authorization: str | None) -> Response:
         for url in [self._url] if self._url else self._urls:
             try:
                 response = self._http.follow(
@@ -202,7 +201,7 @@ class Site:
             return response
         raise AssertionError("the loop returns or raises at the last URL")
 
-    def _refusal(self, response: requests.Response, ref: ImageRef) -> NoAnswerError:
+    def _refusal(self, response: Response, ref: ImageRef) -> NoAnswerError:
         status = response.status_code
         if status in (401, 403):
             return self._authorizer.denial(status, ref)
@@ -213,12 +212,12 @@ class Site:
         return NoAnswerError(f"{self.name} gave an answer that is none ({status})")
 
 
-def _is_index(response: requests.Response) -> bool:
+def _is_index(response: Response) -> bool:
     kind = response.headers.get("Content-Type", "")
     return "manifest.list.v2+" in kind or "image.index.v1+" in kind
 
 
-def _refuses_head(response: requests.Response) -> bool:
+def _refuses_head(response: Response) -> bool:
     if response.status_code in _NO_HEAD:
         return True
     # A 404 that is not of a registry's own making: a proxy in front that knows no HEAD.

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit
 
 from dockerup.http_session import new_session, proxies_for
+from dockerup.plain_http import FAULTS
 from dockerup.records import dataclass
 
 if TYPE_CHECKING:
-    import requests
-
     from dockerup.endpoints import Place
+    from dockerup.http_session import Response
     from dockerup.logins import Login
 
 MOST_REDIRECTS = 5
@@ -95,13 +95,13 @@ class Transport:
         self._deadline = deadline
         self._proxies = proxies
         self._roots = _trusted_roots()
-        self._session = new_session(place, connections)
+        self._session = new_session(place, connections, self._roots, proxies)
 
     def close(self) -> None:
         """Close the connections that are idle."""
         self._session.close()
 
-    def follow(self, method: str, url: str, authorization: str | None, **headers: str) -> requests.Response:
+    def follow(self, method: str, url: str, authorization: str | None, **headers: str) -> Response:
         """Return the answer after all redirects. `authorization` goes to the first URL's origin only."""
         for hop in range(MOST_REDIRECTS + 1):
             if authorization:
@@ -119,14 +119,12 @@ class Transport:
             url = target
         raise NoAnswerError(f"{self._domain} redirects more than {MOST_REDIRECTS} times")
 
-    def post(self, url: str, form: Mapping[str, str]) -> requests.Response:
+    def post(self, url: str, form: Mapping[str, str]) -> Response:
         """Return the answer to a form, which holds a secret and so follows no redirect."""
         return self._send("POST", url, {}, first=True, form=form)
 
-    def read(self, response: requests.Response, most_bytes: int) -> bytes:
+    def read(self, response: Response, most_bytes: int) -> bytes:
         """Return the body of an answer, which is refused when it is larger than `most_bytes`."""
-        import requests
-
         body = b""
         try:
             for chunk in response.iter_content(1 << 16):
@@ -134,7 +132,7 @@ class Transport:
                 if len(body) > most_bytes:
                     raise NoAnswerError(f"{self._domain} answered with more than {most_bytes} bytes")
                 self._seconds_left()
-        except requests.RequestException as error:
+        except FAULTS as error:
             raise self._fault(error, response.url) from None
         return body
 
@@ -146,9 +144,7 @@ class Transport:
         *,
         first: bool,
         form: Mapping[str, str] | None = None,
-    ) -> requests.Response:
-        import requests
-
+    ) -> Response:
         for final in (False, True):
             left = self._seconds_left()
             try:
@@ -162,7 +158,7 @@ class Transport:
                     timeout=(min(self._timeouts.connect, left), min(self._timeouts.read, left)),
                     **self._ways(url),
                 )
-            except requests.RequestException as error:
+            except FAULTS as error:
                 # A kept connection may be closed by the other side just as it is used again.
                 if final or not _was_cut(error):
                     raise self._fault(error, url, first=first) from None
@@ -185,12 +181,10 @@ class Transport:
 
     def _fault(self, error: Exception, url: str, *, first: bool = False) -> NoAnswerError:
         """Return what went wrong in our own words: the error's may hold a proxy's password."""
-        import urllib3
-
         host = urlsplit(url).netloc
         where = self._domain if host in self._own else f"{host} (for {self._domain})"
         causes = list(_causes(error))
-        if _has(causes, urllib3.exceptions.ReadTimeoutError):
+        if any(_is_a(cause, "ReadTimeoutError") for cause in causes):
             return NoAnswerError(f"{where} takes requests and gives no answer in time", silent=True)
         for_all = first and not _was_cut(error)
         return NoAnswerError(f"{where} {_what_failed(error, causes)}", for_all=for_all, unreached=first)
@@ -236,7 +230,7 @@ def _target(url: str, location: str) -> str:
     return target if may else ""
 
 
-def busy(name: str, response: requests.Response, now: float) -> NoAnswerError:
+def busy(name: str, response: Response, now: float) -> NoAnswerError:
     """Return what an answer of 429, or one from 500 up, says of the registry that people call `name`."""
     status = response.status_code
     wait = seconds_wanted(response.headers.get("Retry-After", ""), now)
@@ -280,20 +274,23 @@ def _has(causes: Iterable[BaseException], *kinds: type[BaseException]) -> bool:
     return any(isinstance(cause, kinds) for cause in causes)
 
 
+def _is_a(error: BaseException, *names: str) -> bool:
+    """Tell whether an error is of a class by its name: `requests`, if not loaded, has not raised it."""
+    return any(kind.__name__ in names for kind in type(error).__mro__)
+
+
 def _was_cut(error: Exception) -> bool:
     return _has(_causes(error), http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)
 
 
 def _what_failed(error: Exception, causes: Sequence[BaseException]) -> str:
-    import requests
-
     untrusted = [cause for cause in causes if isinstance(cause, ssl.SSLCertVerificationError)]
     if untrusted:
         return f"has a certificate that is not trusted ({untrusted[0].verify_message})"
     said = [
-        (isinstance(error, requests.exceptions.ProxyError), "cannot be reached through the proxy"),
-        (isinstance(error, requests.exceptions.SSLError), "does not speak TLS (https) as it must"),
-        (isinstance(error, requests.ConnectTimeout), "cannot be reached: no connection in time"),
+        (_is_a(error, "ProxyError"), "cannot be reached through the proxy"),
+        (_is_a(error, "SSLError"), "does not speak TLS (https) as it must"),
+        (_is_a(error, "ConnectTimeout", "ConnectTimeoutError"), "cannot be reached: no connection in time"),
         (_has(causes, ConnectionRefusedError), "refuses connections"),
         (_has(causes, socket.gaierror), "has a name for which no address is found"),
         (_was_cut(error), "closes connections without an answer"),
