@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, Callable
+
+import pytest
 
 from dockerup.clean_up import is_full
 from dockerup.desired import Desired, combine
@@ -22,7 +24,7 @@ from dockerup.sources.result import Item, SourceResult
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Node, Plan, Tag
 from dockerup.updated import refusals
-from tests.model import Model
+from tests.model import Killed, Model
 
 MOST_RUNS = 6
 AWAY = Unknown("the registry does not answer")
@@ -184,3 +186,16 @@ def prefix(plan: Plan, length: int) -> Plan:
 
 def _without_way_back(node: Node) -> Node:
     return replace(node, step=replace(node.step, previous=None)) if isinstance(node.step, Tag) else node
+
+
+def interrupted(case: Case) -> Iterator[Case]:
+    """Give the host as a run leaves it that is killed at each of its calls."""
+    whole = case.fresh()
+    whole.run()
+    for call in range(1, len(whole.model.calls) + 1):
+        killed = case.fresh()
+        killed.model.kill_at = call
+        with pytest.raises(Killed):
+            killed.run()
+        killed.model.revive()
+        yield killed

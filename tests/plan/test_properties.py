@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, note, settings
 
 from dockerup import labels
@@ -39,9 +38,9 @@ from dockerup.steps import (
     Tag,
     Why,
 )
-from tests.model import Killed, Model, limits_of
+from tests.model import Model, limits_of
 from tests.plan.conftest import profile
-from tests.plan.hosts import Case, Listing, carry_out, plan_for, prefix
+from tests.plan.hosts import Case, Listing, carry_out, interrupted, plan_for, prefix
 from tests.plan.strategies import cases, new_model, whole_cases
 
 HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN, Why.FAILED_BEFORE}
@@ -307,14 +306,7 @@ def test_plan_from_every_prefix_of_a_plan_is_the_rest_of_it(case: Case) -> None:
 @fewer
 @given(cases())
 def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
-    whole = case.fresh()
-    whole.run()
-    for call in range(1, len(whole.model.calls) + 1):
-        killed = case.fresh()
-        killed.model.kill_at = call
-        with pytest.raises(Killed):
-            killed.run()
-        killed.model.revive()
+    for call, killed in enumerate(interrupted(case), 1):
         if call % 2:
             killed.model.reboot()
         found, plan = repr(killed.model), killed.plan()

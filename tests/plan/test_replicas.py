@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +10,7 @@ import pytest
 from dockerup.changes import changes_of
 from dockerup.host import Policy
 from dockerup.memory import failed_name
-from tests.model import Killed
-from tests.plan.hosts import Case, Listing
+from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import content_of, new_model
 
 WEB: dict[str, Any] = {"name": "web", "image": "shop/web:1", "replicas": 3}
@@ -54,19 +52,6 @@ def redefined(case: Case) -> Case:
     """Return the case with another definition."""
     first, *others = case.listing.confdir
     return replace(case, listing=Listing(({**first, "env": {"KEY": "new"}}, *others)))
-
-
-def interrupted(case: Case) -> Iterator[Case]:
-    """Give the host as a run leaves it that is killed at each of its calls."""
-    whole = case.fresh()
-    whole.run()
-    for call in range(1, len(whole.model.calls) + 1):
-        killed = case.fresh()
-        killed.model.kill_at = call
-        with pytest.raises(Killed):
-            killed.run()
-        killed.model.revive()
-        yield killed
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,8 @@ from dockerup.host import Host
 from dockerup.snapshot import Snapshot
 from dockerup.status import Row, Word, rows_of
 from dockerup.transition import transitions
-from tests.model import Killed
 from tests.plan.conftest import profile
-from tests.plan.hosts import Case, Listing
+from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import cases, content_of, new_model
 
 WEB = {"name": "web", "image": "shop/web:1"}
@@ -42,12 +41,7 @@ def seen_of(case: Case, name: str = "web") -> list[tuple[str, str]]:
     whole = case.fresh()
     whole.run()
     found: list[tuple[str, str]] = []
-    for call in range(1, len(whole.model.calls) + 1):
-        killed = case.fresh()
-        killed.model.kill_at = call
-        with pytest.raises(Killed):
-            killed.run()
-        killed.model.revive()
+    for killed in interrupted(case):
         row = rows(killed)[name]
         found += [(row.state, row.says)] if found[-1:] != [(row.state, row.says)] else []
     row = rows(whole)[name]

@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
 
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,9 +14,8 @@ from dockerup.definition import definition_hash
 from dockerup.host import Policy
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
-from tests.model import Killed
 from tests.plan.conftest import profile
-from tests.plan.hosts import Case, Listing
+from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import PUSHED, content_of, documents, new_model
 
 few = profile()
@@ -72,14 +70,7 @@ def test_image_that_fails_leaves_every_container_that_served(case: Case) -> None
 @given(spoiled())
 def test_run_killed_while_an_image_fails_loses_nothing(case: Case) -> None:
     before = served(case)
-    whole = case.fresh()
-    whole.run()
-    for call in range(1, len(whole.model.calls) + 1):
-        killed = case.fresh()
-        killed.model.kill_at = call
-        with pytest.raises(Killed):
-            killed.run()
-        killed.model.revive()
+    for call, killed in enumerate(interrupted(case), 1):
         if call % 2:
             killed.model.reboot()
         killed.settle()
@@ -174,14 +165,7 @@ def test_container_that_a_person_removed_takes_no_other_down(case: Case) -> None
 @given(spoiled(), st.data())
 def test_container_removed_after_a_kill_takes_no_other_down(case: Case, data: st.DataObject) -> None:
     before = served(case)
-    whole = case.fresh()
-    whole.run()
-    for call in range(1, len(whole.model.calls) + 1):
-        killed = case.fresh()
-        killed.model.kill_at = call
-        with pytest.raises(Killed):
-            killed.run()
-        killed.model.revive()
+    for killed in interrupted(case):
         box = killed.model.boxes[data.draw(st.sampled_from(sorted(killed.model.boxes)))]
         del killed.model.boxes[box.container_id]
         lost = lost_with(box.labels[labels.NAME], killed)
