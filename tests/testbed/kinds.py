@@ -65,9 +65,15 @@ class Kind:
         return not (self.containerd and self.suite == "trixie")
 
     @property
-    def knows_ipv6_registries(self) -> bool:
-        """Whether a reference may name a registry by an address of IPv6: Docker 25.0, not podman."""
-        return bool(self.suite) and self.program == "dockerd"
+    def refuses_ipv6_registries(self) -> str:
+        """Its words where it pulls from no plain registry at [::1]; nothing where it does.
+
+        Docker has room in a reference for an address of IPv6 since 25.0, podman has none. 26.1 with the
+        classic store takes only 127.0.0.0/8 for insecure, so that it wants TLS there.
+        """
+        if not self.suite or self.program != "dockerd":
+            return "invalid reference format"
+        return "HTTP response to HTTPS client" if self.suite == "trixie" and not self.containerd else ""
 
     @property
     def environment(self) -> dict[str, str]:
