@@ -47,7 +47,7 @@ def container_from(raw: Mapping[str, Any]) -> Container:
         name=min(names, default=""),
         image_id=ImageId(raw.get("ImageID", "")),
         image=str(raw.get("Image", "")),
-        state=str(raw.get("State", "")),
+        state=_state(raw.get("State")),
         created=int(raw.get("Created", 0)),
         exit_code=int(exited.group(1)) if exited else None,
         health=health.group(1) if health else "",
@@ -82,7 +82,7 @@ def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
     probes = health.get("Log") or []
     return Detail(
         restart=_policy(raw["HostConfig"].get("RestartPolicy") or {}),
-        state=str(state.get("Status", "")),
+        state=_state(state.get("Status")),
         exit_code=int(state.get("ExitCode", 0)),
         restarts=int(raw.get("RestartCount", 0)),
         error=cut(str(state.get("Error") or "")),
@@ -92,6 +92,11 @@ def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
         check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
         limits=None if podman else _limits(raw["HostConfig"]),
     )
+
+
+def _state(word: object) -> str:
+    """Return a state in Docker's words; podman has one more until it has cleaned up after what ended."""
+    return "exited" if word == "stopped" else str(word or "")
 
 
 def _limits(host_config: Mapping[str, Any]) -> dict[str, str]:

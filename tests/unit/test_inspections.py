@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from dockerup.engine_json import detail_from, memory_from
+from dockerup.engine_json import container_from, detail_from, memory_from
 
 
 def inspected(**host_config: Any) -> dict[str, Any]:
@@ -21,6 +21,13 @@ def test_limits_are_those_that_hold_something() -> None:
 @pytest.mark.parametrize(("pids", "limits"), [(9, {"PidsLimit": "9"}), (0, {}), (-1, {}), (None, {})])
 def test_no_limit_of_processes_has_three_forms(pids: int | None, limits: dict[str, str]) -> None:
     assert detail_from(inspected(PidsLimit=pids)).limits == limits
+
+
+@pytest.mark.parametrize(("word", "state"), [("stopped", "exited"), ("exited", "exited"), ("dead", "dead")])
+def test_what_podman_has_not_yet_cleaned_up_after_has_exited(word: str, state: str) -> None:
+    raw = {"Id": "c1", "State": word, "Status": "Exited (0) 5 seconds ago"}
+    assert container_from(raw).state == state
+    assert detail_from({**inspected(), "State": {"Status": word}}).state == state
 
 
 def test_podman_is_asked_for_no_change_in_place() -> None:
