@@ -19,6 +19,7 @@ HOST_READY := $(VENV)/.host-ready
 CACHE ?= $(if $(DOCKERUP_TESTBED_CACHE),$(DOCKERUP_TESTBED_CACHE),$(HOME)/.cache/dockerup-testbed)
 SYSTEMS := $(CACHE)/bookworm.tar $(CACHE)/trixie.tar
 STOCK := $(CACHE)/bookworm-stock.tar
+ENGINES := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman forky-podman)
 
 # The private host needs root; its own environment must not be the caller's home or caches.
 ifeq ($(shell id -u),0)
@@ -89,8 +90,7 @@ schedules: $(HOST_READY) private-host
 soak: $(HOST_READY) private-host
 	$(PRIVATE) env SOAK=$(SOAK) SHRINK=$(SHRINK) $(PYTEST) -q -s -m soak $(SCHEDULES)
 
-MATRIX_ROOTS := $(addprefix $(CACHE)/,trixie-docker forky-docker trixie-podman forky-podman)
-test-matrix: $(HOST_READY) private-host $(MATRIX_ROOTS)
+test-matrix: $(HOST_READY) private-host $(ENGINES)
 	$(PRIVATE) $(PYTEST) -q tests/matrix
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
@@ -134,7 +134,7 @@ $(STOCK): | $(HOST_READY)
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/examples/stock.sh
 
 # The engines of other releases, each in a root file system of its own.
-$(CACHE)/%-docker $(CACHE)/%-podman: | $(HOST_READY)
+$(ENGINES): | $(HOST_READY)
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/testbed/engines.sh $(notdir $@)
 
 clean:
