@@ -439,7 +439,7 @@ def test_tests_themselves_have_a_clock():
 def test_unit_tests_cannot_reach_out_of_their_process(tmp_path: Path) -> None:
     unit = tmp_path / "tests" / "unit"
     unit.mkdir(parents=True)
-    shutil.copy(ROOT / "tests" / "conftest.py", tmp_path / "tests" / "conftest.py")
+    shutil.copy(ROOT / "tests" / "unit" / "conftest.py", unit)
     (unit / "test_inside.py").write_text(UNIT_TESTS)
 
     ended = subprocess.run(
