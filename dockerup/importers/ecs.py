@@ -11,12 +11,17 @@ from typing import Any
 
 from dockerup import document
 from dockerup.importers.draft import Draft, Entry, Imported, Table, fill, not_here
-from dockerup.importers.ecs_container import bring_container
+from dockerup.importers.ecs_container import LEAST_SHARES, bring_container
 from dockerup.importers.ecs_volumes import bring_mounts
 from dockerup.importers.reading import OddError, listed, mapped, text
 from dockerup.problems import DockerupError
 
 _ENDS = frozenset({"COMPLETE", "SUCCESS"})
+# agent/api/task/task.go: ApplyRegionToContainer, initializeContainersV4MetadataEndpoint
+_ENV_OF_THE_AGENT = (
+    "the ECS agent also put AWS_REGION, AWS_DEFAULT_REGION and ECS_CONTAINER_METADATA_URI_V4 into env. Write "
+    "the region there for what needs it; metadata of a task there are none"
+)
 _RECORD = frozenset(
     {
         "taskDefinitionArn",
@@ -45,6 +50,8 @@ def imported(source: str, written: str) -> Imported:
     drafts = [_container(one, task) for one in _containers(task)]
     _share_network(drafts, task, said)
     _share_namespaces(drafts, task)
+    _share_cpu(drafts, task, said)
+    said.said("", _ENV_OF_THE_AGENT)
     _say_of_ends(drafts, _containers(task), said)
     entries = _with_restart(drafts, _waited_for(drafts))
     if len(set(names)) < len(names):
@@ -126,6 +133,20 @@ def _share_namespaces(drafts: Sequence[Draft], task: Mapping[str, Any]) -> None:
         mode = task.get(key)
         for draft in drafts if mode in ("host", "none") else ():
             draft.put(ours, mode)
+
+
+def _share_cpu(drafts: Sequence[Draft], task: Mapping[str, Any], said: Draft) -> None:
+    """Give what says no `cpu` the fewest shares that there are, as ECS does; the engine's default is 1024."""
+    without = [one for one in drafts if "cpu" not in one.value]
+    kinds = task.get("requiresCompatibilities")
+    alone = isinstance(kinds, list) and "FARGATE" in kinds and "EC2" not in kinds and "EXTERNAL" not in kinds
+    if not without or (alone and len(without) == len(drafts)):
+        return  # on Fargate, a task has its machine for itself
+    for draft in without:
+        draft.put("cpu", LEAST_SHARES)
+    names = ", ".join(str(one.value.get("name")) for one in without)
+    what = f"ECS gives {LEAST_SHARES} shares to a container that asks for none ({names})"
+    said.said("cpu", f"{what}: when all want to run, the others go first. Without the line it has 1024")
 
 
 def _waited_for(drafts: Sequence[Draft]) -> set[str]:

@@ -26,7 +26,13 @@ from dockerup.importers.reading import (
 )
 
 _MIB = 1 << 20
+_LEAST_MEMORY = (
+    6  # MiB, which engines ask for. ECS takes less, and its agent raises that (getDockerResources)
+)
+# Of a container, and of the kernel (agent/api/task/task_linux.go: dockerCPUShares).
+LEAST_SHARES, _MOST_SHARES = 2, 262144
 _ECS_TIMEOUT = "5s"  # of a health check; the engine's own is 30
+_LOG_BUFFER = "10m"  # of what does not block (agent/engine/docker_task_engine.go: createContainer); else 1m
 _CONDITIONS = frozenset({"START", "COMPLETE", "SUCCESS", "HEALTHY"})
 
 
@@ -35,6 +41,11 @@ def _mib(value: Any) -> str:
     if amount < 0:
         raise OddError("this is not an amount of memory")
     return size_text(amount * _MIB)
+
+
+def _memory(value: Any) -> str:
+    amount = whole(value)
+    return _mib(max(amount, _LEAST_MEMORY) if amount > 0 else amount)
 
 
 def _time(value: Any) -> str:
@@ -49,7 +60,8 @@ def _flag(key: str) -> Handler:
 
 
 def _cpu(draft: Draft, value: Any) -> None:
-    draft.put("cpu", whole(value) or None)
+    shares = whole(value)
+    draft.put("cpu", min(shares, _MOST_SHARES) if shares >= LEAST_SHARES else None)
 
 
 def _environment(draft: Draft, value: Any) -> None:
@@ -157,6 +169,8 @@ def _log_configuration(draft: Draft, value: Any) -> None:
         what = "the engine writes to CloudWatch with the instance's role, which needs logs:PutLogEvents"
         draft.said("logConfiguration", what)
     options = filled_pairs(written.get("options") or {})
+    if options.get("mode") == "non-blocking":
+        options.setdefault("max-buffer-size", _LOG_BUFFER)
     draft.put("logConfiguration", {"logDriver": driver, "options": options})
 
 
@@ -260,7 +274,7 @@ _CONTAINER: Table = {
     "volumesFrom": None,
     "readonlyRootFilesystem": _flag("readonlyRootFilesystem"),
     "cpu": _cpu,
-    "memory": plain("memory", _mib),
+    "memory": plain("memory", _memory),
     "memoryReservation": plain("memoryReservation", _mib),
     "ulimits": _ulimits,
     "resourceRequirements": _resources,

@@ -6,29 +6,24 @@ Compared is the engine's own report, less names, labels and ids.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.benchmarks.peers import CACHE
+from tests.engine.reports import differences, reports
 from tests.engine.stories import Story, inspections
 from tests.engine.stories import story_fixture as story_fixture
-from tests.testbed.images import SECOND, make_image
+from tests.testbed.images import make_image
 from tests.testbed.proxy import EngineProxy
 from tests.testbed.waiting import wait_until
 
 COMPOSE_1 = "/usr/bin/docker-compose"
 COMPOSE_2 = str(CACHE / "compose2")
-# What the engine writes, and what says how a command was attached to the call that made the container.
-NOT_ASKED = ("AttachStdin", "AttachStdout", "AttachStderr", "StdinOnce", "Labels", "Image")
-DEFAULT_CHECK = {"Interval": 30 * SECOND, "Timeout": 30 * SECOND, "Retries": 3}
 DOCUMENT = """
 version: "3.7"
 x-logging: &logging {driver: json-file, options: {max-size: 1m}}
@@ -65,63 +60,6 @@ secrets: {token: {file: ./token}}
 """
 
 
-def compared(inspected: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
-    """Return what was asked of a container, in one form; `names` gives the names of the others."""
-    config = {key: one for key, one in inspected["Config"].items() if key not in NOT_ASKED}
-    short = inspected["Id"][:12]
-    by_itself = re.fullmatch("[0-9a-f]{12}", config["Hostname"]) or config["Hostname"] == os.uname().nodename
-    config["Hostname"] = "" if by_itself else config["Hostname"]
-    config["Env"] = sorted(config["Env"] or [])
-    host = dict(inspected["HostConfig"])
-    for key in ("Binds", "Mounts"):  # two ways to ask for one thing, which the mounts below tell
-        host.pop(key, None)
-    tmpfs = (host.get("Tmpfs") or {}).items()
-    host["Tmpfs"] = {path: sorted(one.replace("=1m", f"={1 << 20}").split(",")) for path, one in tmpfs}
-    host["VolumesFrom"] = [re.sub(":rw$", "", _named(one, names)) for one in host["VolumesFrom"] or []]
-    host["NetworkMode"] = ":".join(names.get(one, one) for one in host["NetworkMode"].split(":"))
-    host["RestartPolicy"] = {} if host["RestartPolicy"]["Name"] == "no" else host["RestartPolicy"]
-    check = config.get("Healthcheck")
-    if check:  # 0 is the engine's default, which dockerup spells out
-        config["Healthcheck"] = {**DEFAULT_CHECK, **{key: one for key, one in check.items() if one}}
-    networks = {
-        name: {
-            "aliases": sorted({names.get(alias, alias) for alias in one["Aliases"] or []} - {short}),
-            "address": one["IPAMConfig"],
-            "links": sorted({_named(link, names) for link in one["Links"] or []}),
-        }
-        for name, one in inspected["NetworkSettings"]["Networks"].items()
-    }
-    parts = ("Destination", "Source", "RW", "Type", "Propagation")
-    mounts = sorted([one[key] for key in parts] for one in inspected["Mounts"])
-    found = {"config": config, "host": host, "networks": networks, "mounts": mounts}
-    plain: dict[str, Any] = json.loads(json.dumps(found))
-    return {key: _said(part) for key, part in plain.items()}
-
-
-def _named(text: str, names: Mapping[str, str]) -> str:
-    first, colon, rest = text.partition(":")
-    return f"{names.get(first, first)}{colon}{rest}"
-
-
-def _said(value: Any) -> Any:
-    """Return a value without what says nothing: null, [], {}, 0, "" and false mean that nothing was asked."""
-    if isinstance(value, dict):
-        return {key: _said(one) for key, one in value.items() if _said(one)}
-    return value
-
-
-def differences(wanted: Mapping[str, Any], found: Mapping[str, Any], path: str = "") -> list[str]:
-    """Return the places at which two reports differ, with both values."""
-    lines = []
-    for key in sorted(wanted.keys() | found.keys()):
-        here, one, other = f"{path}.{key}", wanted.get(key), found.get(key)
-        if isinstance(one, dict) and isinstance(other, dict):
-            lines += differences(one, other, here)
-        elif one != other:
-            lines.append(f"{here}: {one} -> {other}")
-    return lines
-
-
 def project_of(story: Story, tmp_path: Path, document: str) -> Path:
     """Return a directory with a Compose file and what belongs to it, on an engine that has the image."""
     story.load("app:1", make_image(command=("sh", "-c", "trap exit INT TERM; while sleep 0.1; do :; done")))
@@ -143,13 +81,6 @@ def compose(program: str, story: Story, directory: Path, *arguments: str) -> Non
         command, cwd=directory, env=environ, capture_output=True, text=True, timeout=120, check=False
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-
-
-def reports(story: Story, named: Mapping[str, str]) -> dict[str, dict[str, Any]]:
-    """Return what the engine tells of containers, by entry; `named` has their names on the engine."""
-    found = {entry: story.inspect(name) for entry, name in named.items()}
-    names = {key: entry for entry, one in found.items() for key in (one["Id"], named[entry])}
-    return {entry: compared(one, names) for entry, one in found.items()}
 
 
 def adopted_as_they_are(story: Story, *names: str) -> None:

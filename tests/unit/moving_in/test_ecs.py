@@ -112,6 +112,15 @@ def test_what_has_to_be_provided_or_is_left_out_is_listed() -> None:
         ),
         ({"systemControls": [{"namespace": "a.b", "value": "1"}]}, {}, "sysctls", {"a.b": "1"}),
         ({}, {"pidMode": "host"}, "pid", "host"),
+        ({"cpu": 1}, {}, "cpu", 2),
+        ({"cpu": 300000}, {}, "cpu", 262144),
+        ({"memory": 4}, {}, "memory", "6m"),
+        (
+            {"logConfiguration": {"logDriver": "json-file", "options": {"mode": "non-blocking"}}},
+            {},
+            "logConfiguration",
+            {"logDriver": "json-file", "options": {"mode": "non-blocking", "max-buffer-size": "10m"}},
+        ),
         (
             {"volumesFrom": [{"sourceContainer": "db", "readOnly": True}]},
             {},
@@ -126,6 +135,52 @@ def test_keys_of_a_definition(
     imported = one(container, **task)
     assert raw(imported)["app"][key] == value
     written(imported)
+
+
+def test_container_without_cpu_has_the_shares_that_the_agent_gives_it() -> None:
+    task = {
+        "containerDefinitions": [{"name": "a1", "image": "a:1"}, {"name": "b1", "image": "b:1", "cpu": 512}]
+    }
+    found = raw(bring(task))
+    assert (found["a1"]["cpu"], found["b1"]["cpu"]) == (2, 512)
+    assert "ECS gives 2 shares to a container that asks for none (a1)" in notes(bring(task))
+    assert "cpu" not in raw(one({}, requiresCompatibilities=["FARGATE"]))["app"]
+    assert raw(one({}, requiresCompatibilities=["EC2", "FARGATE"]))["app"]["cpu"] == 2
+
+
+def test_example_of_a_web_server_on_fargate_comes_over_with_its_log() -> None:
+    # https://docs.aws.amazon.com/AmazonECS/latest/developerguide/example_task_definitions.html, "Webserver"
+    log = {"awslogs-group": "/ecs/fargate-task-definition", "awslogs-region": "us-east-1"}
+    command = "/bin/sh -c \"echo '<html> Congratulations! </html>' > /usr/local/apache2/htdocs/index.html\""
+    container = {
+        "command": [command],
+        "entryPoint": ["sh", "-c"],
+        "essential": True,
+        "image": "public.ecr.aws/docker/library/httpd:2.4",
+        "logConfiguration": {"logDriver": "awslogs", "options": log},
+        "name": "sample-fargate-app",
+        "portMappings": [{"containerPort": 80, "hostPort": 80, "protocol": "tcp"}],
+    }
+    task = {
+        "containerDefinitions": [container],
+        "cpu": "256",
+        "executionRoleArn": "arn:aws:iam::012345678910:role/ecsTaskExecutionRole",
+        "family": "fargate-task-definition",
+        "memory": "512",
+        "networkMode": "awsvpc",
+        "runtimePlatform": {"operatingSystemFamily": "LINUX"},
+        "requiresCompatibilities": ["FARGATE"],
+    }
+    assert written(bring(task))["sample-fargate-app"] == {
+        "name": "sample-fargate-app",
+        "image": "public.ecr.aws/docker/library/httpd:2.4",
+        "entrypoint": ["sh", "-c"],
+        "command": [command],
+        "portMappings": [{"containerPort": 80, "hostPort": 80}],
+        "stopTimeout": "30s",
+        "logConfiguration": {"logDriver": "awslogs", "options": log},
+    }
+    assert "AWS_REGION" in notes(bring(task))
 
 
 def test_host_network_has_no_port_mappings() -> None:

@@ -105,7 +105,7 @@ def test_file_is_written_for_its_owner_alone_and_never_over_another(
     out = tmp_path / "wordpress.yaml"
     assert cli.main(["import", "ecs", str(task), "-o", str(out)]) == 0
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
-    assert "2 containers; to decide: 0, not carried over: 0, notes: 1" in capsys.readouterr().out
+    assert "2 containers; to decide: 0, not carried over: 0, notes: 2" in capsys.readouterr().out
     before = out.read_text()
     out.write_text("mine")
     assert cli.main(["import", "ecs", str(task), "-o", str(out)]) == 1
