@@ -14,6 +14,7 @@ from dockerup.again import may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference
 from dockerup.desired import Desired
+from dockerup.due import utc
 from dockerup.going_back import given_up, goes_back, leans_on, way_back
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
@@ -21,7 +22,7 @@ from dockerup.images import WantedImage
 from dockerup.in_place import amended, amendment, differences_of, same_make
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_image
 from dockerup.keys import RELEASES, needed_versions
-from dockerup.later import image_now, utc
+from dockerup.later import image_now
 from dockerup.networks import lost_networks
 from dockerup.olds import (
     blocked_by_others,

@@ -5,15 +5,17 @@ from __future__ import annotations
 import fnmatch
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import field, replace
 
 from dockerup import labels
 from dockerup.desired import Desired
+from dockerup.due import not_due
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, told_by_a_registry, wanted_image
 from dockerup.memory import LONGEST_DELAY, Memory, failed_name, memory_of
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
+from dockerup.spec import ContainerSpec
 
 BUILD_TIME = 3600  # seconds that an image build is left alone
 
@@ -91,14 +93,7 @@ class Host:
             families[name] = (*families.get(name, ()), one)
         by_name = {one.name: one for one in observed.containers}
         local = LocalImages.of(observed.images, answers)
-        memories: dict[str, Memory] = {}
-        for spec in desired.specs:
-            failed = by_name.get(failed_name(spec.name))
-            if failed is not None and failed.labels.get(labels.NAME) == spec.name:
-                image = wanted_image(spec, local, answers)
-                told = told_by_a_registry(spec, answers)
-                memories[spec.name] = memory_of(spec, failed, image, policy.health_timeout, told=told)
-        return cls(
+        host = cls(
             desired,
             observed,
             answers,
@@ -110,13 +105,38 @@ class Host:
             {one.container_id: one for one in observed.containers},
             frozenset(spec.name for spec in desired.specs),
             frozenset(name for spec in desired.specs for name in spec.bound_to),
-            memories,
-            {
-                container_id: name
-                for name, memory in memories.items()
-                if _holds(memory, name, policy, now)
-                for container_id in labels.read_replaced(memory.one.labels)
-            },
+            {},
+            {},
+        )
+        return host._with_memories()
+
+    def _with_memories(self) -> Host:
+        pairs = ((spec, self.by_name.get(failed_name(spec.name))) for spec in self.desired.specs)
+        memories = {
+            spec.name: self.memory_in(failed, spec)
+            for spec, failed in pairs
+            if failed is not None and failed.labels.get(labels.NAME) == spec.name
+        }
+        brought_back = {
+            container_id: name
+            for name, memory in memories.items()
+            if _holds(memory, name, self.policy, self.now)
+            for container_id in labels.read_replaced(memory.one.labels)
+        }
+        return replace(self, memories=memories, brought_back=brought_back)
+
+    def memory_in(self, failed: Container, spec: ContainerSpec) -> Memory:
+        """Return what a failed container says of what an entry lists now."""
+        image = wanted_image(spec, self.local, self.answers)
+        waits, _ = not_due(spec, image.digest, self.policy.first_seen, self.now)
+        others = (one for one in self.families.get(spec.name, ()) if waits and one is not failed)
+        return memory_of(
+            spec,
+            failed,
+            image,
+            self.policy.health_timeout,
+            told=told_by_a_registry(spec, self.answers),
+            meanwhile=[one.image_id for one in others],
         )
 
     def memory(self, name: str) -> Memory | None:

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import replace
-from datetime import datetime, timezone
 
 from dockerup import labels
 from dockerup.again import may_start
 from dockerup.definition import described
+from dockerup.due import not_due, utc
 from dockerup.host import Host, managed
 from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_image
 from dockerup.memory import failed_name
 from dockerup.snapshot import Container, Image
 from dockerup.spec import ContainerSpec
 from dockerup.turns import failed_sibling_image
-from dockerup.window import next_opening
 
 
 def image_now(spec: ContainerSpec, host: Host, without: Collection[str] = ()) -> WantedImage:
@@ -42,7 +41,7 @@ def image_now(spec: ContainerSpec, host: Host, without: Collection[str] = ()) ->
         return replace(_as_it_is(spec, here, host), held=held)
     if not newest.digest or (newest.local is not None and same_for_platform(newest.local, here)):
         return newest
-    held, fetch = _held(spec, newest, host)
+    held, fetch = not_due(spec, newest.digest, host.policy.first_seen, host.now)
     if not held and latest is not None and not may_start(latest, host, without):
         held, fetch = "a newer image waits until what runs can be gone back to", True
     if not held:
@@ -79,20 +78,3 @@ def _here(spec: ContainerSpec, latest: Container | None, host: Host) -> Image | 
     if was is not None and was != spec.definition["image"]:
         return None
     return host.local.by_id.get(latest.image_id)
-
-
-def _held(spec: ContainerSpec, newest: WantedImage, host: Host) -> tuple[str, bool]:
-    """Return why a newer image has to wait, "" when it has not, and whether it may be fetched meanwhile."""
-    seen = host.policy.first_seen.get(newest.digest, host.now)
-    if spec.update.min_age and host.now < seen + spec.update.min_age:
-        return f"a newer image is too young: minAge is reached at {utc(seen + spec.update.min_age)}", False
-    windows = spec.update.windows
-    if windows and not any(window.holds(host.now) for window in windows):
-        opens = next_opening(windows, host.now)
-        return f"a newer image waits for its window, which opens at {utc(opens)}", True
-    return "", False
-
-
-def utc(seconds: float) -> str:
-    """Return a moment, given in seconds since the epoch, as people write it."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%d %H:%M UTC")

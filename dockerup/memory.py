@@ -6,12 +6,14 @@ which definition with which image it was, and how often that was tried.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.images import WantedImage
 from dockerup.keys.row import Change
 from dockerup.records import dataclass
-from dockerup.snapshot import Container
+from dockerup.snapshot import Container, ImageId
 from dockerup.spec import ContainerSpec
 
 FIRST_DELAY = 300  # seconds
@@ -37,9 +39,19 @@ def failed_name(name: str) -> str:
 
 
 def memory_of(
-    spec: ContainerSpec, failed: Container, image: WantedImage, health_timeout: int, *, told: bool
+    spec: ContainerSpec,
+    failed: Container,
+    image: WantedImage,
+    health_timeout: int,
+    *,
+    told: bool,
+    meanwhile: Collection[ImageId] = (),
 ) -> Memory:
-    """Return what a failed container says of what an entry lists now. `told`: a registry told its digest."""
+    """Return what a failed container says of what an entry lists now. `told`: a registry told its digest.
+
+    `meanwhile` are the images that the entry's containers have, where its newest has to wait: what
+    failed with one of those would be tried with it again.
+    """
     hashes = {
         labels.HASH: definition_hash(spec.definition, Change.REPLACE),
         labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
@@ -51,7 +63,7 @@ def memory_of(
     until = failed.created + spec.health_timeout(health_timeout) + delay
     same_image = _same_image(failed, image, told=told)
     of_image = same_image and failed.labels.get(labels.CAUSE) == "IMAGE"
-    return Memory(failed, not (same and same_image), until, of_image)
+    return Memory(failed, not (same and (same_image or failed.image_id in meanwhile)), until, of_image)
 
 
 def _same_image(failed: Container, image: WantedImage, *, told: bool) -> bool:

@@ -11,8 +11,7 @@ from dockerup import labels
 from dockerup.again import needs_running
 from dockerup.decision import Decision
 from dockerup.host import Host, asides, dependents_first, entry_of, managed, protection
-from dockerup.images import told_by_a_registry, wanted_image
-from dockerup.memory import failed_name, memory_of
+from dockerup.memory import failed_name
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container, ContainerId
 from dockerup.steps import Cause, Existing, Remove, Rename, Start, Stop, Tag, Why
@@ -136,10 +135,8 @@ def _tidy(decision: Decision, chain: Chain) -> None:
         target = Existing(opened.new.container_id, asides(decision.spec.name)[0])
         chain.add(Remove(decision.spec.name, target, Cause(Why.LEFT_OVER)))
         return
-    image = wanted_image(decision.spec, host.local, host.answers)
-    told = told_by_a_registry(decision.spec, host.answers)
-    memory = memory_of(decision.spec, opened.new, image, host.policy.health_timeout, told=told)
-    if memory.stale or opened.new.labels.get(labels.CAUSE) == Why.BOUND.name:
+    stale = host.memory_in(opened.new, decision.spec).stale
+    if stale or opened.new.labels.get(labels.CAUSE) == Why.BOUND.name:
         chain.add(Remove(decision.spec.name, existing(opened.new), Cause(Why.LEFT_OVER)))
 
 
