@@ -62,7 +62,13 @@ def combine(
     chosen, replicas = _ranked(parsed, notes)
     specs = {name: with_all_replicas(spec, replicas) for name, spec in chosen.items()}
     unclear = unclear_bonds(specs.values(), replicas)
-    impossible = (*_port_clashes(specs.values()), *_cycles(specs), *_endless_waits(specs), *unclear)
+    impossible = (
+        *_port_clashes(specs.values()),
+        *_cycles(specs),
+        *_endless_waits(specs),
+        *_network_clashes(specs.values()),
+        *unclear,
+    )
     for problem, spec in (*impossible, *_hurried_checks(specs.values(), health_timeout)):
         problems.append(problem)
         broken.add(spec.source)
@@ -129,6 +135,21 @@ def _port_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, Contain
         else:
             for port in spec.ports:
                 taken.setdefault((port.host_port, port.protocol), []).append((port, spec))
+    return found
+
+
+def _network_clashes(specs: Iterable[ContainerSpec]) -> list[tuple[Problem, ContainerSpec]]:
+    """Return each spec that wants a network made otherwise than an earlier one does, with the problem."""
+    first: dict[str, ContainerSpec] = {}
+    found: list[tuple[Problem, ContainerSpec]] = []
+    for spec in sorted(specs, key=lambda spec: (RANK.index(spec.source), spec.name)):
+        for name, options in spec.network_options.items():
+            other = first.setdefault(name, spec)
+            if other.network_options[name] != options:
+                what = f'the network {name} has other options in "{other.name}" ({other.origin})'
+                origin = spec.origin.at("networks").at(name).at("networkOptions")
+                found.append((Problem(origin, what, "Write the same, or leave them out in one."), spec))
+                break
     return found
 
 

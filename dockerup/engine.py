@@ -30,6 +30,7 @@ from dockerup.engine_json import (
 )
 from dockerup.image import ImageRef
 from dockerup.keys.life import policy
+from dockerup.keys.network_options import network_body
 from dockerup.keys.networks import endpoint
 from dockerup.local_engine import Answer
 from dockerup.logins import Login
@@ -392,10 +393,10 @@ class Engine:
         with told("remove", container_id[:12]):
             self._api.remove_container(container_id, v=False, force=False)
 
-    def create_network(self, name: str) -> None:
-        """Create a network that is dockerup's, of the engine's default driver."""
+    def create_network(self, name: str, options: Mapping[str, Any]) -> None:
+        """Create a network that is dockerup's; `options` are those of `networkOptions`."""
         # The SDK's call for it does not take CheckDuplicate in all its versions.
-        body = {"Name": name, "CheckDuplicate": True, "Labels": {label_names.NETWORK: "true"}}
+        body = network_body(name, options, {label_names.NETWORK: "true"})
         with told("create network", name):
             response = self._api.post(self._url("/networks/create"), json=body, timeout=CALL_TIMEOUT)
             raise_for(response, f"create network {name}")

@@ -13,6 +13,7 @@ from typing import Any
 
 from dockerup.images import is_owner_tag
 from dockerup.keys import LIMITS
+from dockerup.keys.network_options import options_from
 from dockerup.output import cut
 from dockerup.snapshot import (
     Container,
@@ -210,7 +211,7 @@ def parts_from(raw: Mapping[str, Any]) -> frozenset[str]:
 
 def network_from(raw: Mapping[str, Any]) -> Network:
     """Return a network from an element of GET /networks."""
-    return Network(str(raw["Id"]), str(raw["Name"]), raw.get("Labels") or {})
+    return Network(str(raw["Id"]), str(raw["Name"]), raw.get("Labels") or {}, options_from(raw))
 
 
 def lately_from(raw: Iterable[Mapping[str, Any]], unneeded: Mapping[str, float]) -> Lately:

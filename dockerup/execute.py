@@ -14,7 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExec
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import Event
-from typing import Callable, Protocol
+from typing import Any, Callable, Protocol
 
 from dockerup import labels
 from dockerup.image import ImageRef
@@ -71,7 +71,7 @@ class Verbs(Protocol):
     def signal(self, name: str, signal: str) -> None: ...
     def remove(self, container_id: ContainerId) -> None: ...
     def remove_image(self, name: str) -> int | None: ...
-    def create_network(self, name: str) -> None: ...
+    def create_network(self, name: str, options: Mapping[str, Any]) -> None: ...
     def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None: ...
     def remove_network(self, network_id: str) -> None: ...
 
@@ -321,7 +321,7 @@ class _Execution:
     def _call_for_network(self, step: Step) -> None:
         engine = self._engine
         if isinstance(step, CreateNetwork):
-            engine.create_network(step.name)
+            engine.create_network(step.name, step.options)
         elif isinstance(step, ConnectNetwork):
             engine.connect(step.network, self._id(step.target), step.spec)
         elif isinstance(step, RemoveNetwork):

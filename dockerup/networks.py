@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dockerup import labels
 from dockerup.decision import Decision, settled
 from dockerup.host import Host, managed
+from dockerup.keys.network_options import Options, made_otherwise
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, Network, Snapshot
 from dockerup.spec import ContainerSpec
@@ -68,11 +69,29 @@ def write_networks(decisions: Mapping[str, Decision], host: Host, sheet: Sheet) 
     if host.observed.networks is None:
         return
     there = {network.name for network in host.observed.networks}
+    options = _options(host)
     for decision in decisions.values():
         for name in decision.spec.networks if decision.starts else ():
             if name not in there and name not in sheet.networks:
-                step = CreateNetwork(f"network {name}", name, Cause(Why.NOT_THERE))
+                step = CreateNetwork(f"network {name}", name, Cause(Why.NOT_THERE), options.get(name, {}))
                 sheet.networks[name] = sheet.add(f"network {name}", step, ())
+    sheet.notes += _otherwise(host.observed.networks, options)
+
+
+def _options(host: Host) -> dict[str, Options]:
+    """Return how networks are to be made, as entries say; two that say it say the same."""
+    return {name: options for spec in host.desired.specs for name, options in spec.network_options.items()}
+
+
+def _otherwise(there: Iterable[Network], options: Mapping[str, Options]) -> list[str]:
+    """Return a sentence for each network that is there and was made otherwise than entries say."""
+    return [
+        f"network {network.name} is there, and not as listed: {', '.join(fields)}. It stays so. To have it "
+        f"made anew, stop all that is on it, and run: docker network rm {network.name}"
+        for network in there
+        for fields in [made_otherwise(options.get(network.name, {}), network.options)]
+        if fields
+    ]
 
 
 def write_unused_networks(host: Host, sheet: Sheet) -> None:

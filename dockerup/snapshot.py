@@ -124,11 +124,12 @@ class Image:
 
 @dataclass(frozen=True)
 class Network:
-    """One network of the engine."""
+    """One network of the engine. `options` say how it was made, in the words of `networkOptions`."""
 
     network_id: str
     name: str
     labels: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

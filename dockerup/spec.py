@@ -17,6 +17,7 @@ from dockerup.image import ImageRef, default_name, parse_reference
 from dockerup.keys import CONTAINER, CONTAINER_KEYS
 from dockerup.keys.elsewhere import MEANINGLESS
 from dockerup.keys.files import ReadFile, SecretFile, from_files
+from dockerup.keys.network_options import separated
 from dockerup.keys.networks import check_networks, joined_networks, one_spelling_of_networks
 from dockerup.keys.replicas import replica_definition, replica_names
 from dockerup.keys.together import CHECKS
@@ -107,8 +108,8 @@ class ContainerSpec:
 
     `definition` holds the keys that were set, in canonical form (bytes, seconds, one spelling a meaning),
     env values in clear: it is never shown and never put into a label as it is. `secret_files` are the
-    secrets that it gets as files, of which the definition knows a digest only. Of an entry that has
-    replicas, `replica_of` is the name, and `number` which of them it is.
+    secrets that it gets as files, of which the definition knows a digest only. `network_options` say how its
+    networks are made. Of an entry that has replicas, `replica_of` is the name, and `number` which one it is.
     """
 
     name: str
@@ -117,6 +118,7 @@ class ContainerSpec:
     origin: Origin
     definition: Mapping[str, Any] = field(repr=False)
     secret_files: tuple[SecretFile, ...] = field(default=(), repr=False)
+    network_options: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     replica_of: str = ""
     number: int = 0
 
@@ -314,6 +316,8 @@ def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     written = CONTAINER.read(item.value, item.origin)
     checks = (*CHECKS, _check_ports, check_networks, one_spelling_of_volumes)
     kinds.gather(partial(check, written, item.origin) for check in checks)
+    networks, options = separated(written.get("networks", {}))
+    written = {**written, **({"networks": networks} if networks else {})}
     written = one_spelling_of_volumes(one_spelling_of_networks(written), item.origin)
     image = replace(parse_reference(written["image"]), platform=written.get("platform", ""))
     name = written.get("name") or _derived_name(image, item.origin)
@@ -323,7 +327,7 @@ def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     if found.options:
         written["securityOptions"] = found.options
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}
-    return ContainerSpec(name, image, source, item.origin, definition, found.files)
+    return ContainerSpec(name, image, source, item.origin, definition, found.files, options)
 
 
 def _derived_name(image: ImageRef, origin: Origin) -> str:

@@ -9,7 +9,7 @@ import enum
 import re
 from collections.abc import Mapping
 from dataclasses import field
-from typing import Union
+from typing import Any, Union
 
 from dockerup.definition import Difference
 from dockerup.image import ImageRef
@@ -312,6 +312,7 @@ class CreateNetwork:
     entry: str
     name: str
     cause: Cause
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"create network {self.name}"

@@ -497,13 +497,13 @@ class Model:
 
     # Networks.
 
-    def create_network(self, name: str, *, ours: bool = True) -> None:
+    def create_network(self, name: str, options: Mapping[str, Any], *, ours: bool = True) -> None:
         """Create a network that is dockerup's, or a person's."""
         with self._call("create network", name):
             if any(network.name == name for network in self.networks):
                 raise ModelError(409, f"network with name {name} already exists")
             self.networks.append(
-                Network(self._new_id("network"), name, {labels.NETWORK: "true"} if ours else {})
+                Network(self._new_id("network"), name, {labels.NETWORK: "true"} if ours else {}, options)
             )
 
     def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None:

@@ -99,7 +99,9 @@ def bring_networks(draft: Draft, name: str, service: Mapping[str, Any], known: K
         if key not in known.project.networks:
             draft.left(f"networks.{key}", "there is no such network at the top level")
             continue
-        joined[known.project.networks[key]] = _endpoint(draft, name, key, options)
+        network, made = known.project.networks[key]
+        joined[network] = _endpoint(draft, name, key, options)
+        joined[network].update({"networkOptions": made} if made else {})
     if isinstance(service.get("mac_address"), str) and joined:
         next(iter(joined.values())).setdefault("macAddress", service["mac_address"])
     draft.put("networks", joined)

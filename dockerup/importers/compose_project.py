@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping
 from dataclasses import field, replace
 from typing import Any
 
 from dockerup.importers.compose_files import Read
-from dockerup.importers.draft import Draft
-from dockerup.importers.reading import OddError, filled_pairs, mapped, text, truth
+from dockerup.importers.draft import Draft, Table, fill, plain
+from dockerup.importers.reading import OddError, filled_pairs, listed, mapped, text, truth
 from dockerup.records import dataclass
 
 DEFAULT = "default"
@@ -19,12 +18,12 @@ DEFAULT = "default"
 class Project:
     """A project. Names in it are those of the file, and give those that the engine has.
 
-    `volumes`: the engine's name and the options of each named volume. `files`: the path of each secret and
+    `networks`, `volumes`: the engine's name and the options of each. `files`: the path of each secret and
     config that is a file. `containers`: the name of each service's container.
     """
 
     name: str
-    networks: Mapping[str, str]
+    networks: Mapping[str, tuple[str, Mapping[str, Any]]]
     volumes: Mapping[str, tuple[str, Mapping[str, Any]]]
     secrets: Mapping[str, str]
     configs: Mapping[str, str]
@@ -46,10 +45,9 @@ class Known:
 
 def resources(name: str, model: Mapping[str, Any], said: Draft) -> Project:
     """Return the project of a document; what of its resources dockerup cannot make is noted."""
-    networks = {DEFAULT: f"{name}_default"}
+    networks: dict[str, tuple[str, Mapping[str, Any]]] = {DEFAULT: (f"{name}_default", {})}
     for key, one in _parts(model, "networks", said).items():
-        networks[key] = _engine_name(name, key, one)
-        _say_of_network(key, networks[key], one, said)
+        networks[key] = (_engine_name(name, key, one), _network_options(key, one, said))
     volumes = {}
     for key, one in _parts(model, "volumes", said).items():
         volumes[key] = (_engine_name(name, key, one), _volume_options(key, one, said))
@@ -87,56 +85,53 @@ def _is_external(one: Mapping[str, Any]) -> bool:
         return False
 
 
-def _say_of_network(key: str, name: str, one: Mapping[str, Any], said: Draft) -> None:
+def _network_options(key: str, one: Mapping[str, Any], said: Draft) -> dict[str, Any]:
+    """Return how dockerup makes a network; what it cannot make is noted."""
+    draft = Draft(f"networks.{key}")
+    fill(draft, {name: part for name, part in one.items() if not name.startswith("x-")}, _NETWORK)
     if _is_external(one):
-        return
-    options, unknown = _network_options(one)
-    if options:
-        command = shlex.join(["docker", "network", "create", *options, name])
-        what = f"its options are not carried over. Where it is not there yet, make it first: {command}"
-        said.decide(f"networks.{key}", what)
-    for option in unknown:
-        said.left(f"networks.{key}.{option}", "this key is not known, or not what it should be")
+        return {}
+    said.notes += draft.notes
+    return draft.value
 
 
-def _network_options(one: Mapping[str, Any]) -> tuple[list[str], list[str]]:
-    """Return the flags of `docker network create` that a network's options are, and what is none."""
-    flags: list[str] = []
-    unknown: list[str] = []
-    for key, value in one.items():
-        try:
-            flags += _flags_of(key, value)
-        except OddError:
-            unknown.append(key)
-    return flags, unknown
+def _ipam(draft: Draft, value: Any) -> None:
+    inner = Draft(f"{draft.where}.ipam")
+    fill(inner, mapped(value), _IPAM)
+    draft.notes += inner.notes
+    draft.put("ipam", inner.value)
 
 
-def _flags_of(key: str, value: Any) -> list[str]:
-    if value is None or key in ("name", "external") or key.startswith("x-"):
-        return []
-    if key == "driver":
-        return [] if value in ("bridge", DEFAULT) else ["--driver", text(value)]
-    if key in ("internal", "attachable", "enable_ipv6"):
-        return [{"enable_ipv6": "--ipv6"}.get(key, f"--{key}")] * truth(value)
-    if key in ("driver_opts", "labels"):
-        flag = {"driver_opts": "--opt", "labels": "--label"}[key]
-        return [part for name, one in filled_pairs(value).items() for part in (flag, f"{name}={one}")]
-    if key == "ipam":
-        return _ipam_flags(mapped(value))
-    raise OddError("this key is not known")
+def _subnets(draft: Draft, value: Any) -> None:
+    for one in listed(value):
+        pool = Draft(f"{draft.where}.config")
+        fill(pool, mapped(one), _POOL)
+        draft.notes += pool.notes
+        draft.add("config", [pool.value] if pool.value else [])
 
 
-def _ipam_flags(ipam: Mapping[str, Any]) -> list[str]:
-    flags = ["--ipam-driver", text(ipam["driver"])] if ipam.get("driver") not in (None, DEFAULT) else []
-    config = ipam.get("config") or []
-    if not isinstance(config, list):
-        raise OddError("this is not a list")
-    for one in config:
-        parts = mapped(one)
-        for key, flag in (("subnet", "--subnet"), ("gateway", "--gateway"), ("ip_range", "--ip-range")):
-            if parts.get(key) is not None:
-                flags += [flag, text(parts[key])]
-    return flags
+_POOL: Table = {
+    "subnet": plain("subnet", text),
+    "gateway": plain("gateway", text),
+    "ip_range": plain("ipRange", text),
+    "aux_addresses": plain("auxAddresses", filled_pairs),
+}
+_IPAM: Table = {
+    "driver": lambda draft, value: draft.put("driver", None if value == DEFAULT else text(value)),
+    "config": _subnets,
+    "options": plain("options", filled_pairs),
+}
+_NETWORK: Table = {
+    "name": None,
+    "external": None,
+    "driver": lambda draft, value: draft.put("driver", None if value in ("bridge", DEFAULT) else text(value)),
+    "driver_opts": plain("driverOpts", filled_pairs),
+    "internal": plain("internal", lambda value: truth(value) or None),
+    "attachable": plain("attachable", lambda value: truth(value) or None),
+    "enable_ipv6": plain("enableIpv6", lambda value: truth(value) or None),
+    "labels": plain("labels", filled_pairs),
+    "ipam": _ipam,
+}
 
 
 def _volume_options(key: str, one: Mapping[str, Any], said: Draft) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from dockerup import kinds
+from dockerup.keys.network_options import network_options
 from dockerup.kinds import Kind, refuse
 from dockerup.objects import Key, object_of
 from dockerup.problems import Origin
@@ -54,7 +55,7 @@ _OPTIONS = {
     ),
     "ipv4Address": Key(
         _address(4),
-        "its address; the network has to have a subnet that was configured",
+        "its address; the network has to have a subnet that was configured: see `networkOptions`",
         aliases=("ipv4_address",),
     ),
     "ipv6Address": Key(_address(6), "its IPv6 address", aliases=("ipv6_address",)),
@@ -90,6 +91,7 @@ _OPTIONS = {
         "what the interface is called in the container (API 1.49)",
         aliases=("interface_name",),
     ),
+    "networkOptions": Key(network_options(), "how the network is made, where it is not there"),
 }
 _SINCE = {"macAddress": "1.44", "gwPriority": "1.48", "interfaceName": "1.49"}
 _EMPTY: tuple[object, ...] = ([], {}, 0)

@@ -371,7 +371,7 @@ def test_container_on_a_network_of_its_own_starts_without_those_that_it_is_linke
 
 def test_network_that_is_there_is_not_made_and_one_that_is_not_is_not_found(rig: Rig) -> None:
     made_network(rig, "front")
-    assert refused(lambda: rig.engine.create_network("front")) == 409
+    assert refused(lambda: rig.engine.create_network("front", {})) == 409
     app = create(rig, "app", network="none-such")
     assert refused(lambda: rig.engine.start(app)) == 404
     rig.engine.connect("back", app, entry("app", network="back"))  # it is looked for at the start
@@ -380,7 +380,7 @@ def test_network_that_is_there_is_not_made_and_one_that_is_not_is_not_found(rig:
 
 def made_network(rig: Rig, name: str) -> str:
     """Let the engine make a network, and return its id."""
-    rig.engine.create_network(name)
+    rig.engine.create_network(name, {})
     (network,) = (one for one in rig.snapshot().networks or () if one.name == name)
     assert "dockerup.network" in network.labels
     return network.network_id

@@ -82,3 +82,13 @@ def test_an_address_that_a_network_cannot_give_is_the_entrys_own_fault(story: St
 
     assert "user configured subnets" in ran.stderr
     assert story.states()["other"] == "running"
+
+    subnet = {"ipam": {"config": [{"subnet": "10.99.0.0/24"}]}}
+    story.define("app", image, networks={"plain": {"ipv4Address": "10.99.0.5", "networkOptions": subnet}})
+    assert "network plain is there, and not as listed: ipam.config" in story.run(code=1).stderr
+    story.client.stop("other", timeout=0)
+    story.client.remove_network("plain")
+    story.run()
+    assert joined(story, "app")["plain"]["IPAddress"] == "10.99.0.5"
+    assert set(story.states().values()) == {"running"}
+    story.nothing_to_do()

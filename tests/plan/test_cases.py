@@ -26,7 +26,8 @@ observed   the containers that are there:
     volumes      its anonymous volumes: {/path: hex word}
     networks     those it is on, where these are not the listed ones: names, or {name: id}
     generation, restart, labels, ports (host ports of a running one), source
-networks   the networks that are there besides the engine's own: names, or {name, id, labels, ours: true}
+networks   the networks that are there besides the engine's own: names, or {name, id, labels, options, ours:
+           true}
 api        the version of the engine's API: 1.41
 cache      `lost`: nothing is remembered of what was changed in place
 takes-over the anonymous volumes that each new container gets: {entry: {/path: hex word}}
@@ -201,6 +202,7 @@ def networks_of(case: Mapping[str, Any]) -> tuple[Network, ...] | None:
             one.get("id", network_id(one["name"])),
             one["name"],
             {**one.get("labels", {}), **({labels.NETWORK: "true"} if one.get("ours") else {})},
+            one.get("options", {}),
         )
         for one in told
     )

@@ -65,7 +65,7 @@ def cases(draw: st.DrawFn) -> Case:
     model = new_model()
     model.api = policy.api
     for name in draw(st.lists(st.sampled_from(NETWORKS), max_size=1)):
-        model.create_network(name, ours=False)
+        model.create_network(name, {}, ours=False)
     for _ in range(draw(st.integers(0, 2))):
         earlier = draw(st.one_of(st.just(listed), documents()))
         model.calls.clear()
@@ -91,7 +91,7 @@ def _accident(draw: st.DrawFn, model: Model) -> None:
         with suppress(ModelError):
             model.remove_network(name)
             if draw(st.booleans()):
-                model.create_network(name, ours=draw(st.booleans()))
+                model.create_network(name, {}, ours=draw(st.booleans()))
     elif model.boxes:
         box = model.boxes[draw(st.sampled_from(sorted(model.boxes, key=lambda i: model.boxes[i].created)))]
         own = sorted({*box.networks} & {*NETWORKS})

@@ -166,6 +166,20 @@ def test_an_entry_that_is_not_used_takes_no_port() -> None:
     assert combine(results).problems == ()
 
 
+def test_two_entries_that_want_one_network_made_differently_are_a_problem_that_names_the_other() -> None:
+    def joined(name: str, **options: object) -> dict[str, object]:
+        return entry(name, networks={"back": {"networkOptions": options}})
+
+    same = {"ipam": {"config": [{"subnet": "10.5.0.0/24"}]}}
+    three = (joined("api", **same), joined("db", **same, internal=False), joined("web"))
+    assert combine([confdir(*three)]).problems == ()
+    (problem,) = combine([confdir(*three, joined("www", internal=True))]).problems
+    assert str(problem) == (
+        "confdir: [3].networks.back.networkOptions: the network back has other options in "
+        '"api" (confdir: [0]). Write the same, or leave them out in one.'
+    )
+
+
 def test_ports_that_the_engine_picks_never_clash() -> None:
     picked = [entry(f"web{i}", portMappings=[{"containerPort": 80}]) for i in range(3)]
     assert len(combine([confdir(*picked)]).specs) == 3

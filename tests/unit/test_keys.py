@@ -40,6 +40,10 @@ BEYOND_SCHEMA = {
     "ipv4Address": r'".*" is not an IPv4 address$',
     "ipv6Address": r'".*" is not an IPv6 address$',
     "linkLocalIps": r'".*" is not an IPv4 address$',
+    **dict.fromkeys(
+        ("subnet", "gateway", "ipRange"),
+        r'".*" is not an? (subnet|IP address)$|.* is not in the subnet .*$',
+    ),
     "volumes": r'its type and what is mounted|a tmpfs is nothing else|".*" says both ro and rw',
     "env": r"a secret is a variable or a file|a name is listed twice$",
     "bind": r"bind does not go without hostPath|the engine takes no SELinux mark",
@@ -301,6 +305,32 @@ VALID: dict[str, list[object]] = {
                 "interfaceName": "eth7",
             }
         },
+        {
+            "mine": {
+                "networkOptions": {
+                    "driver": "macvlan",
+                    "driver_opts": {"parent": "eth0"},
+                    "internal": True,
+                    "attachable": "yes",
+                    "enable_ipv6": False,
+                    "labels": {"team": "a"},
+                    "ipam": {
+                        "driver": "default",
+                        "options": {"a": "b"},
+                        "config": [
+                            {
+                                "subnet": "10.5.0.0/24",
+                                "gateway": "10.5.0.9",
+                                "ip_range": "10.5.0.128/25",
+                                "aux_addresses": {"router": "10.5.0.7"},
+                            },
+                            {"subnet": "fd00:5::/64"},
+                        ],
+                    },
+                }
+            },
+            "other": {"networkOptions": {"ipam": {}}},
+        },
     ],
     "network": ["bridge", "none", "host", "default", "container:db", "mine", "m"],
     "restart": ["always", "unless-stopped", "on-failure", "no", "never", False],
@@ -440,6 +470,15 @@ def test_what_the_schema_cannot_say_the_parser_says(key: str) -> None:
         "ipv4Address": {"networks": {"mine": {"ipv4Address": "10.0.0.300"}}},
         "ipv6Address": {"networks": {"mine": {"ipv6Address": "10.0.0.3"}}},
         "linkLocalIps": {"networks": {"mine": {"linkLocalIps": ["169.254.1"]}}},
+        **{
+            key: {"networks": {"mine": {"networkOptions": {"ipam": {"config": [pool]}}}}}
+            for key, pool in {
+                "subnet": {"subnet": "10.5.0.0/99"},
+                "gateway": {"subnet": "10.5.0.0/24", "gateway": "10.6.0.1"},
+                "ipRange": {"subnet": "10.5.0.0/24", "ipRange": "10.5.0.0/16"},
+                "auxAddresses": {"subnet": "10.5.0.0/24", "auxAddresses": {"a": "fd00::1"}},
+            }.items()
+        },
         "env": {"secrets": {"a": {"file": "/a", "env": "A", "path": "/b"}}},
         "volumes": {"volumes": ["/a:/b:ro,rw"]},
         "bind": {

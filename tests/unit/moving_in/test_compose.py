@@ -91,10 +91,52 @@ def test_project_network_gives_each_service_its_name() -> None:
         "edge": {"aliases": ["proxy"]},
     }
     assert found["metrics"]["networks"] == {
-        "shop_monitoring": {"aliases": ["metrics", "prometheus"], "ipv4Address": "172.28.0.10"}
+        "shop_monitoring": {
+            "aliases": ["metrics", "prometheus"],
+            "ipv4Address": "172.28.0.10",
+            "networkOptions": {"internal": True, "ipam": {"config": [{"subnet": "172.28.0.0/24"}]}},
+        }
     }
     assert found["mqtt"]["network"] == "host"
     assert "networks" not in found["mqtt"]
+
+
+def test_options_of_a_network_come_over_and_what_is_none_is_listed() -> None:
+    made = {
+        "driver": "macvlan",
+        "driver_opts": {"parent": "eth0"},
+        "attachable": "true",
+        "enable_ipv6": True,
+        "labels": ["team=a"],
+        "ipam": {
+            "driver": "default",
+            "options": {"a": 1},
+            "config": [
+                {"subnet": "10.5.0.0/24", "gateway": "10.5.0.1", "ip_range": "10.5.0.128/25", "odd": 1},
+                {"subnet": "fd00::/64", "aux_addresses": {"router": "fd00::7"}},
+            ],
+        },
+        "enable_ipv4": False,
+        "internal": False,
+    }
+    document = {"services": {"app": {"image": "a:1", "networks": ["own"]}}, "networks": {"own": made}}
+    imported = bring(document)
+    assert written(imported)["app"]["networks"]["shop_own"]["networkOptions"] == {
+        "driver": "macvlan",
+        "driverOpts": {"parent": "eth0"},
+        "attachable": True,
+        "enableIpv6": True,
+        "labels": {"team": "a"},
+        "ipam": {
+            "options": {"a": "1"},
+            "config": [
+                {"subnet": "10.5.0.0/24", "gateway": "10.5.0.1", "ipRange": "10.5.0.128/25"},
+                {"subnet": "fd00::/64", "auxAddresses": {"router": "fd00::7"}},
+            ],
+        },
+    }
+    assert "networks.own.ipam.config.odd: this key is not known" in notes(imported)
+    assert "networks.own.enable_ipv4: this key is not known" in notes(imported)
 
 
 def test_what_does_not_come_over_is_listed() -> None:
@@ -103,7 +145,6 @@ def test_what_does_not_come_over_is_listed() -> None:
         "services.debug: the service is of the profile debug",
         "services.builder.build: dockerup builds no images",
         "services.builder.develop: this is of the development",
-        "docker network create --internal --subnet 172.28.0.0/24 shop_monitoring",
         "services.mqtt.restart: without restart",
         "prometheus-data, shop_cache, shop_db-data, shop_uploads",
     ):
