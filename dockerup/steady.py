@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from dockerup.snapshot import Container, ContainerId
 
 STEADY_AFTER = 10  # seconds
-_FIRST_START = 2  # seconds from the creation of a container to its start, rounding by the engine included
+# Seconds from the creation of a container to its start: one, and one for each of two times that the engine
+# tells in whole seconds.
+_FIRST_START = 3
 
 
 def keeps_exiting(one: Container) -> bool:

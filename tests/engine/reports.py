@@ -74,6 +74,7 @@ def _host(written: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
     host["RestartPolicy"] = {} if host["RestartPolicy"]["Name"] == "no" else host["RestartPolicy"]
     for key in ("CapAdd", "CapDrop"):
         host[key] = sorted(f"CAP_{one.removeprefix('CAP_')}" for one in host.get(key) or [])
+    host["SecurityOpt"] = [re.sub("[:=]true$", "", one) for one in host.get("SecurityOpt") or []]
     host["Links"] = sorted(_link(one, names) for one in host.get("Links") or [])
     return host
 

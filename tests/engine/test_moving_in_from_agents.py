@@ -26,7 +26,6 @@ from tests.engine.reports import differences, reports
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image
-from tests.testbed.waiting import wait_until
 
 DOCUMENTS = Path(__file__).resolve().parents[1] / "data" / "moving-in" / "agents"
 DISK = "/mnt/disks/gce-containers-mounts/gce-persistent-disks/data-disk"
@@ -86,7 +85,6 @@ def test_containers_are_what_the_agents_made_of_the_same_documents(story: Story,
         assert "container" in ran.stdout
 
     story.run()
-    wait_until(lambda: story.dockerup.run().stdout == "", "all is well")
     story.nothing_to_do()
 
     listed = story.ids()

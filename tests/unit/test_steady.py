@@ -73,3 +73,9 @@ def test_only_who_was_started_again_just_now_is_asked_about() -> None:
 @pytest.mark.parametrize("delay", [0, 1, 2])
 def test_first_start_is_no_doubt(delay: int) -> None:
     assert doubtful([replace(UP, created=int(NOW) - 3 - delay)], NOW) == frozenset()
+
+
+def test_first_start_is_no_doubt_though_the_engine_rounds_both_times_down() -> None:
+    # Created at 387.99, started at 388.39, seen at 389.31, as the engine told it.
+    assert doubtful([replace(UP, created=387, up_seconds=0)], 389.31) == frozenset()
+    assert doubtful([replace(UP, created=387, up_seconds=0)], 390.01) == {"c1"}
