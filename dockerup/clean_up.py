@@ -214,7 +214,8 @@ def is_fresh(image: Image, lately: Lately, now: float) -> bool:
     """
     owned = [tag for tag in image.tags if is_owner_tag(tag)]
     taken = max((one.time for one in lately.events if one.name in owned), default=_NEVER)
-    if any(_is_by_another(one, image) and one.time > max(taken, now - FRESH) for one in lately.events):
+    since = max(taken, now - FRESH)
+    if any(_is_by_another(one, image, lately) for one in lately.events if one.time > since):
         return True
     if owned:
         return False
@@ -222,13 +223,25 @@ def is_fresh(image: Image, lately: Lately, now: float) -> bool:
     return now - known < FRESH or 0 <= now - image.created < FRESH
 
 
-def _is_by_another(event: ImageEvent, image: Image) -> bool:
+def _is_by_another(event: ImageEvent, image: Image, lately: Lately) -> bool:
     """Tell whether somebody may be about to use an image, and it is not dockerup that gave it a name."""
     if event.kind in _LETTING_GO or event.subject not in {image.image_id, *image.tags, *image.digests}:
         return False
     owned = any(is_owner_tag(tag) for tag in image.tags)
     own = is_owner_tag(event.name) or (owned and has_fetched_name(event.name, image))
-    return event.kind != "tag" or not own
+    return event.kind != "tag" or not (own or _is_taken_away(event, image, lately))
+
+
+def _is_taken_away(event: ImageEvent, image: Image, lately: Lately) -> bool:
+    """Tell whether the name that a tag gave was taken off again: nobody is about to use that.
+
+    Which name an "untag" took, the engine does not tell. A clean-up that was killed leaves such names, and
+    with a repository's last one went the digest that told where the image was fetched from.
+    """
+    return event.name not in image.tags and any(
+        one.kind == "untag" and one.subject == image.image_id and one.time > event.time
+        for one in lately.events
+    )
 
 
 # Making room.

@@ -125,6 +125,9 @@ def test_image_of_which_too_little_is_known_is_fresh() -> None:
         ([("tag", "sha256:a1", "dockerup.invalid/shop:a1")], False),  # for an entry that is gone
         ([("load", "sha256:a1", "web:1")], True),
         ([("untag", "sha256:a1", "web:1")], False),
+        # A clean-up was killed when it had taken the name, and the digest with it.
+        ([("tag", "sha256:a1", "shop:1"), ("untag", "sha256:a1", "sha256:a1")], False),
+        ([("untag", "sha256:a1", "sha256:a1"), ("tag", "sha256:a1", "mine:1")], True),
     ],
 )
 def test_what_dockerup_does_itself_makes_no_image_fresh(
