@@ -230,8 +230,9 @@ def test_registry_at_an_address_of_ipv6_is_followed_where_the_engine_can(
     six.start()
     try:
         story.define("app", six.push(make_image("1"), "app").reference)
-        if words := story.engine.kind.refuses_ipv6_registries:
-            assert words in story.run(code=1).stderr
+        code, words = story.engine.kind.at_ipv6_registries
+        if words:
+            assert words in story.run(code=code).stderr
             return
         story.run()
         story.nothing_to_do()

@@ -33,8 +33,9 @@ of the packages that dockerup uses. Images are in Docker's classic store or cont
 It also plays an upgrade: Docker 20.10 with the classic store becomes 28 with containerd's, on the same data,
 and goes back to the classic one (`tests/matrix/test_upgrade.py`).
 
-Docker 20.10 and podman take no registry at an address of IPv6 (`[::1]:5000/app`), and Docker 26 with the
-classic store takes one only over TLS: else the entry is not created, and the run says so.
+Docker 20.10 and podman take no registry at an address of IPv6 (`[::1]:5000/app`): the entry is not created,
+and the run says so. Docker 26 takes one over TLS only, unless `insecure-registries` names it; with
+containerd's store it pulls from a plain one all the same, and the run says that newer images are not known.
 
 | engine | store | least API | Python | docker SDK | requests | urllib3 | core story |
 | --- | --- | --- | --- | --- | --- | --- | --- |

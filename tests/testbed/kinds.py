@@ -65,15 +65,17 @@ class Kind:
         return not (self.containerd and self.suite == "trixie")
 
     @property
-    def refuses_ipv6_registries(self) -> str:
-        """Its words where it pulls from no plain registry at [::1]; nothing where it does.
+    def at_ipv6_registries(self) -> tuple[int, str]:
+        """The exit code and the words that come of a plain registry at [::1]; no words where all is well.
 
-        Docker has room in a reference for an address of IPv6 since 25.0, podman has none. 26.1 with the
-        classic store takes only 127.0.0.0/8 for insecure, so that it wants TLS there.
+        Docker has room in a reference for an address of IPv6 since 25.0, podman has none. 26.1 tells only
+        127.0.0.0/8 to be insecure, so that TLS is wanted; with containerd's store, it pulls all the same.
         """
         if not self.suite or self.program != "dockerd":
-            return "invalid reference format"
-        return "HTTP response to HTTPS client" if self.suite == "trixie" and not self.containerd else ""
+            return 1, "invalid reference format"
+        if self.suite != "trixie":
+            return 0, ""
+        return (0, "does not speak TLS") if self.containerd else (1, "HTTP response to HTTPS client")
 
     @property
     def environment(self) -> dict[str, str]:
