@@ -9,7 +9,7 @@ from __future__ import annotations
 import enum
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
@@ -49,6 +49,7 @@ from dockerup.steps import (
 
 LOG = logging.getLogger(__name__)
 
+STOP_NOTICED = 0.25  # seconds
 
 Prover = Callable[[ContainerId, Prove, Event], bool]
 Fetcher = Callable[[ImageRef, Event], bool]
@@ -110,6 +111,12 @@ class Result:
         return self.outcome is Outcome.FAILED and bool(named)
 
 
+def is_cut_short(results: Collection[Result]) -> bool:
+    """Tell whether anything was not begun, or was given up, though all that it waits for was done."""
+    done = {one.node.number for one in results if one.outcome is Outcome.DONE}
+    return any(one.outcome is Outcome.NOT_RUN and done.issuperset(one.node.after) for one in results)
+
+
 class _RefusedError(Exception):
     """A step was planned for another state of the host."""
 
@@ -129,6 +136,8 @@ def execute(
     Up to `concurrency` pulls and as many other steps are done at once, and any number of waits. `pull`
     fetches an image, and returns False when it was stopped. `prove` waits for a container, as `Watch.prove`
     does. `stop` set means: begin nothing new, and give pulls up (a signal, or a run that took too long).
+    The same is done as soon as what took a running container's place has failed: the way back is the next
+    plan's, and waits for nothing that can wait itself.
     `stage` is entered for as long as something is pulled, and for the whole as "start". `pool` makes what
     does so many things at once.
     """
@@ -157,6 +166,7 @@ class _Execution:
         self._prove = prove
         self._concurrency = concurrency
         self._stop = stop
+        self._cut = Event()  # once this plan is to begin nothing new, be it for `stop` or for a way back
         self._pulling = pulling
         self._to_pull = {node.number for node in plan.nodes if isinstance(node.step, Pull)}
         self._created: dict[str, ContainerId] = {}
@@ -186,7 +196,8 @@ class _Execution:
                 running[pool_for(node.step).submit(self._attempt, node)] = node
             if not running:
                 return
-            done = wait(running, return_when=FIRST_COMPLETED).done
+            done = wait(running, STOP_NOTICED, FIRST_COMPLETED).done
+            self._is_cut()
             for future in sorted(done, key=lambda one: running[one].number):
                 self._settle(running.pop(future), future.result())
 
@@ -195,8 +206,13 @@ class _Execution:
             node
             for node in pending
             if all(self._results[number].outcome is Outcome.DONE for number in node.after)
-            and not (self._stop.is_set() and self._may_wait(node))
+            and not (self._is_cut() and self._may_wait(node))
         ]
+
+    def _is_cut(self) -> bool:
+        if self._stop.is_set():
+            self._cut.set()
+        return self._cut.is_set()
 
     def _may_wait(self, node: Node) -> bool:
         """Tell whether a step can be left to the next run: none of a group that is half way through can.
@@ -211,12 +227,17 @@ class _Execution:
         return isinstance(node.step, (Pull, Tag, RemoveImage)) or not self._done_in(node.group)
 
     def _done_in(self, group: str) -> list[Result]:
-        return [
-            one for one in self._results.values() if one.node.group == group and one.outcome is Outcome.DONE
-        ]
+        return self._which(Outcome.DONE, group)
+
+    def _is_to_stop_one(self, group: str) -> bool:
+        """Tell whether the old one serves until the new one is proven, as in an update that is eager."""
+        return any(isinstance(one.node.step, Stop) for one in self._which(Outcome.NOT_RUN, group))
+
+    def _which(self, outcome: Outcome, group: str) -> list[Result]:
+        return [one for one in self._results.values() if one.node.group == group and one.outcome is outcome]
 
     def _attempt(self, node: Node) -> Result:
-        if self._stop.is_set() and self._may_wait(node):
+        if self._is_cut() and self._may_wait(node):
             return Result(node)  # it stood in the queue
         began = time.monotonic()
         outcome, text = self._tried(node.step)
@@ -244,6 +265,8 @@ class _Execution:
             self._pulling.close()
         if result.asks_for_a_way_back:
             self._set_aside(node.step)
+            if not self._is_to_stop_one(node.group):
+                self._cut.set()  # nobody serves until the next plan
         elif result.outcome in {Outcome.FAILED, Outcome.REFUSED} and node.group in self._plan.undoable:
             self._undo(node.group)
 
@@ -287,9 +310,9 @@ class _Execution:
     def _do(self, step: Step) -> bool:
         """Make the one engine call of a step. Returns False for a wait or a pull that has no end yet."""
         if isinstance(step, Prove):
-            return self._prove(self._id(step.target), step, self._stop)
+            return self._prove(self._id(step.target), step, self._cut)
         if isinstance(step, Pull):
-            return self._pull(step.image, self._stop)
+            return self._pull(step.image, self._cut)
         self._call(step)
         return True
 

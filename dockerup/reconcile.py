@@ -17,7 +17,7 @@ from dockerup.culprits import blamed, suspects
 from dockerup.decide import decide_all, stands_still
 from dockerup.decision import Decision
 from dockerup.desired import Desired
-from dockerup.execute import Outcome, Result, execute
+from dockerup.execute import Outcome, Result, execute, is_cut_short
 from dockerup.history import append
 from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
@@ -189,7 +189,8 @@ class _Work:
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
             if failed:
                 policy = replace(policy, tried=policy.tried | failed)
-                stop = _only_ways_back()
+                # What was only given up for a way back is gone on with beside it.
+                stop = stop if is_cut_short(latest) else _only_ways_back()
         return replace(policy, ending=False)
 
     def _make_plan(self, desired: Desired, answers: Mapping[ImageRef, Answer], policy: Policy) -> None:

@@ -15,7 +15,7 @@ from dockerup.engine import Engine
 from dockerup.engine_error import EngineError
 from dockerup.image import parse_reference
 from dockerup.pull import pull
-from tests.engine.stories import Story, wait_for_answer
+from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.engine.wires import (
     AT_ONCE,
@@ -30,7 +30,8 @@ from tests.engine.wires import (
 )
 from tests.engine.wires import wire_fixture as wire_fixture
 from tests.testbed.command import ROOT
-from tests.testbed.proxy import EngineProxy
+from tests.testbed.images import make_web_image
+from tests.testbed.proxy import Call, EngineProxy
 from tests.testbed.site import Reply, Site
 from tests.testbed.waiting import wait_until
 from tests.testbed.wire import Fault, Wire
@@ -123,6 +124,37 @@ def test_signal_in_a_first_pull_says_only_what_is_so(story: Story, wire: Wire) -
     wire.fault = None
     story.run()
     assert story.states() == dict.fromkeys(("blue", "green", "last"), "running")
+
+
+def test_way_back_waits_for_no_pull_and_no_proof_which_go_on_beside_it(
+    story: Story, wire: Wire, proxy: EngineProxy
+) -> None:
+    """The new one fails while an image comes over a wire that hangs: it is asked for anew on a good one."""
+    story.push("web", "good", make_web_image)
+    story.define("web", story.registry.reference("web"), portMappings=published())
+    story.define("side", story.push("side", "1").reference, update={"proveSeconds": 4})
+    story.run()
+    story.push("web", "bad", command=("sh", "-c", "exit 3"))
+    story.push("side", "2")
+    story.define("slow", far(story, wire, "way-back"))
+    wire.fault = Fault(IN_A_LAYER, cut=False)
+
+    def mend(call: Call) -> None:
+        if call.path.endswith("/rename") and "dockerup-failed" in call.query:
+            wait_until(lambda: wire.faults, "the pull hangs")
+            wire.fault = None
+
+    proxy.before = mend
+    ran = story.run(code=1, env={"DOCKER_HOST": proxy.url})
+
+    assert "web: not replaced" in ran.stderr
+    assert re.search(r"^side: replaced \(newer image.*\n(.*\n)*slow: created", ran.stdout, re.MULTILINE)
+    wait_for_answer("good")
+    assert story.states() == {
+        **dict.fromkeys(("web", "side", "slow"), "running"),
+        "web.dockerup-failed": "exited",
+    }
+    story.nothing_to_do()
 
 
 def test_run_that_took_too_long_goes_on_fetching_nothing(story: Story, wire: Wire) -> None:
