@@ -70,7 +70,7 @@ def settle(host: ScheduledHost) -> list[Ran]:
         before = host.story.ids()
         runs.append(host.dockerup())
         host.see()
-        if not runs[-1].stdout and host.story.ids() == before:
+        if not runs[-1].stdout + runs[-1].stderr and host.story.ids() == before:
             return runs
     raise AssertionError(f"it never has nothing to do:\n{runs[-1].stdout}{runs[-1].stderr}")
 

@@ -145,6 +145,15 @@ class Story:
         for made in (known.parent, known):
             made.chmod(0o700)
 
+    def no_registry_is_left_in_peace(self) -> list[str]:
+        """Let the time be over in which a registry that failed is left in peace; returns which those were."""
+        path = self.dockerup.cache / "state" / "registries.json"
+        kept = json.loads(path.read_text())
+        for away in kept["away"].values():
+            away["until"] = time.time() - 1
+        path.write_text(json.dumps(kept))
+        return [*kept["away"]]
+
     def volumes(self) -> set[str]:
         """Return the names of the volumes on the host."""
         return {one["Name"] for one in self.client.volumes()["Volumes"] or ()}

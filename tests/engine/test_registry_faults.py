@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import threading
-import time
 from collections.abc import Iterator
 from typing import Callable
 
@@ -186,16 +185,6 @@ def test_url_that_is_signed_shows_in_no_message(story: Story) -> None:
     assert "hunter2" not in ran.stderr + history
 
 
-def let_the_wait_end(story: Story) -> None:
-    """Let the time be over in which a registry that failed is left in peace."""
-    path = story.dockerup.cache / "state" / "registries.json"
-    kept = json.loads(path.read_text())
-    assert kept["away"]
-    for away in kept["away"].values():
-        away["until"] = time.time() - 1
-    path.write_text(json.dumps(kept))
-
-
 @pytest.mark.parametrize("fault", ["hangs", "429", "500"])
 def test_registry_with_a_fault_at_the_check_changes_nothing_and_is_said_once(
     story: Story, end: threading.Event, fault: str
@@ -213,7 +202,7 @@ def test_registry_with_a_fault_at_the_check_changes_nothing_and_is_said_once(
         assert_untouched(story, before)
         end.set()
         site.answer = serve(make_web_image("two"))
-        let_the_wait_end(story)
+        assert story.no_registry_is_left_in_peace()
         assert_two_serves(story)
 
 
