@@ -15,7 +15,7 @@ from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference
 from dockerup.desired import Desired
 from dockerup.due import utc
-from dockerup.going_back import given_up, goes_back, leans_on, way_back
+from dockerup.going_back import given_up, goes_back, leans_on, took_port_of, way_back
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
@@ -79,6 +79,9 @@ def _decide(
     leans = leans_on(family, open_ones)
     if opened is None and leans:
         return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
+    back_to = took_port_of(family, open_ones)
+    if opened is None and back_to:
+        return _held(spec, family, image, Cause(Why.HELD_BACK, f"its host port goes back to {back_to}"))
     if opened is not None and spec.name not in blocked:
         back = goes_back(spec, opened, keeper)
         if back:

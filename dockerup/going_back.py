@@ -13,7 +13,7 @@ from dockerup.images import WantedImage
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Why
-from dockerup.transition import Transition
+from dockerup.transition import Transition, holds_port_of
 
 
 def way_back(spec: ContainerSpec, image: WantedImage, opened: Transition, why: str) -> Decision:
@@ -58,5 +58,13 @@ def leans_on(family: tuple[Container, ...], open_ones: Mapping[str, Transition])
             not old.running and ids & {*labels.read_map(old.labels, labels.BOUND).values()}
             for old in opened.olds
         ):
+            return name
+    return ""
+
+
+def took_port_of(family: tuple[Container, ...], open_ones: Mapping[str, Transition]) -> str:
+    """Return the entry that goes back to a container whose host port one of these has, "" for none."""
+    for name, opened in open_ones.items():
+        if opened.reason and any(holds_port_of(one, opened) for one in family):
             return name
     return ""

@@ -125,15 +125,7 @@ class ContainerSpec:
     @property
     def ports(self) -> tuple[Port, ...]:
         """The ports to publish."""
-        return tuple(
-            Port(
-                one["containerPort"],
-                one.get("hostPort", 0),
-                one.get("protocol", "tcp"),
-                one.get("hostIp", ""),
-            )
-            for one in self.definition.get("portMappings", ())
-        )
+        return published(self.definition)
 
     @property
     def volumes_from(self) -> tuple[str, ...]:
@@ -255,7 +247,8 @@ class ContainerSpec:
         return self.update.eager
 
 
-def _ports(definition: Mapping[str, Any]) -> tuple[Port, ...]:
+def published(definition: Mapping[str, Any]) -> tuple[Port, ...]:
+    """Return the ports that a definition publishes."""
     return tuple(
         Port(one["containerPort"], one.get("hostPort", 0), one.get("protocol", "tcp"), one.get("hostIp", ""))
         for one in definition.get("portMappings", ())
@@ -339,7 +332,7 @@ def _derived_name(image: ImageRef, origin: Origin) -> str:
 
 
 def _check_ports(written: Mapping[str, Any], origin: Origin) -> None:
-    ports = _ports(written)
+    ports = published(written)
     for i, port in enumerate(ports):
         if any(port.clashes(other) for other in ports[:i]):
             refuse(

@@ -17,6 +17,7 @@ from dockerup.memory import failed_name
 from dockerup.proof import Verdict, judge
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId
+from dockerup.spec import Port, published
 from dockerup.steps import Goal
 
 
@@ -89,6 +90,30 @@ def restart_before(old: Container) -> str:
     own = described(old.labels.get(labels.DEFINITION, ""))
     restart = old.detail.restart if old.detail else ""
     return str(own.get("restart", "always")) if restart == "no" and own else restart
+
+
+def holds_port_of(one: Container, opened: Transition) -> bool:
+    """Tell whether a container that runs holds a host port of one that is about to be brought back.
+
+    The engine lists the ports of what runs only; those of the other are in its definition.
+    """
+    before = labels.read_replaced(opened.new.labels)
+    idle = (old for old in opened.olds if before[old.container_id].ran and not old.running)
+    ports = [port for old in idle for port in _ports_before(old)]
+    return (
+        one.running
+        and one is not opened.new
+        and any(port.clashes(held) for port in ports for held in one.ports)
+    )
+
+
+def _ports_before(old: Container) -> tuple[Port, ...]:
+    try:
+        return tuple(
+            port for port in published(described(old.labels.get(labels.DEFINITION, ""))) if port.host_port
+        )
+    except (KeyError, TypeError, AttributeError):  # a person wrote the label
+        return ()
 
 
 def was_stopped(old: Container) -> bool:

@@ -15,7 +15,7 @@ from dockerup.memory import failed_name
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container, ContainerId
 from dockerup.steps import Cause, Existing, Remove, Rename, Start, Stop, Tag, Why
-from dockerup.transition import Transition, restart_before
+from dockerup.transition import Transition, holds_port_of, restart_before
 
 
 def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> None:
@@ -30,6 +30,7 @@ def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> 
         sheet.mark_urgent(chain.group)
         for decision in reversed(group):
             _set_aside(decision, chain)
+        _free_ports(group, decisions, chain)
         _bring_back(group, chain)
         for decision in group:
             _tidy(decision, chain)
@@ -62,6 +63,18 @@ def _set_aside(decision: Decision, chain: Chain) -> None:
             chain.add(Stop(name, existing(earlier), None, Cause(Why.LEFT_OVER)))
         chain.add(Remove(name, existing(earlier), Cause(Why.LEFT_OVER)))
     chain.add(Rename(name, existing(new), new.name, called, cause))
+
+
+def _free_ports(group: list[Decision], decisions: Mapping[str, Decision], chain: Chain) -> None:
+    """Stop what was first started beside these with a host port of theirs: what served before comes first.
+
+    The engine must not start it in a reboot either. It starts again, as it is, once the port is free.
+    """
+    for name, decision in decisions.items():
+        for one in chain.host.families.get(name, ()) if decision.held and decision.back is None else ():
+            if any(holds_port_of(one, _opened(mate)) for mate in group) and not protection(one, chain.host):
+                set_restart(name, one, "no", decision.cause, chain)
+                chain.add(Stop(name, existing(one), decision.spec.update.stop_timeout, decision.cause))
 
 
 def _bring_back(group: list[Decision], chain: Chain) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from tests.engine.stories import (
 )
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_web_image
-from tests.testbed.proxy import EngineProxy
+from tests.testbed.proxy import Call, EngineProxy, kill_client
 
 CALLS_OF_A_QUIET_RUN = 4
 
@@ -282,4 +283,38 @@ def test_new_definition_that_cannot_start_leaves_what_ran_running(story: Story) 
     story.define("web", web, portMappings=published())
     story.run()
     assert story.ids() == {"web": before["web"]}
+    story.nothing_to_do()
+
+
+def test_what_goes_back_gets_its_port_from_what_was_first_started_with_it(
+    story: Story, proxy: EngineProxy
+) -> None:
+    one, two = story.load("one:1", make_web_image("one")), story.load("two:1", make_web_image("two"))
+    story.define("web", one, portMappings=published())
+    story.run()
+    before = story.ids()
+    story.define("green", two, portMappings=published())
+    story.define("web", one, portMappings=published(PORT + 1), command=["sh", "-c", "exit 3"])
+
+    def kill_at_webs_start(call: Call) -> None:
+        if str(call).endswith(f"{story.ids().get('web')}/start"):
+            kill_client(call)
+
+    proxy.after = kill_at_webs_start
+    story.run(code=-signal.SIGKILL, env={"DOCKER_HOST": proxy.url})
+    assert story.states()["green"] == "running"
+
+    story.run(code=1)
+
+    wait_for_answer("one")
+    assert story.ids()["web"] == before["web"]
+    assert story.states() == {"web": "running", "green": "exited", "web.dockerup-failed": "exited"}
+    assert (story.policy("web"), story.policy("green")) == ("always", "no")
+    told = story.run(code=1)
+    assert (told.stdout, story.ids()["web"]) == ("", before["web"])
+    story.define("web", one, portMappings=published(PORT + 1))
+    story.run()
+    wait_for_answer("two")
+    wait_for_answer("one", PORT + 1)
+    assert story.policy("green") == "always"
     story.nothing_to_do()
