@@ -23,11 +23,18 @@ def needs_running(one: Container) -> frozenset[ContainerId]:
     return frozenset(ContainerId(bound[name]) for name in bound.keys() - sharers(one))
 
 
+def goes_when_it_ends(one: Container) -> bool:
+    """Tell whether a container is known to be one that the engine removes as soon as it is stopped."""
+    return one.detail is not None and one.detail.removes_itself
+
+
 def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool:
-    """Tell whether what a container needs to start runs, or is listed and so will.
+    """Tell whether a stopped container is there, and what it needs to start runs, or is listed and so will.
 
     `without` are the ids of containers that will not be there.
     """
+    if goes_when_it_ends(one):
+        return False
     if {*one.networks} - BUILT_IN:
         return networks_are_there(one, host)
     for container_id in needs_running(one):

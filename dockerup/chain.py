@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from dockerup import labels
+from dockerup.again import goes_when_it_ends
 from dockerup.decision import Decision
 from dockerup.definition import definition_hash, describe
 from dockerup.fetch import write_fetch
@@ -132,6 +133,11 @@ def _standing(decision: Decision) -> list[Container]:
     return [one for one in decision.olds if one.container_id not in stale]
 
 
+def _staying(decision: Decision) -> list[Container]:
+    """Return those of them that are there once they are stopped."""
+    return [one for one in _standing(decision) if not goes_when_it_ends(one)]
+
+
 def _has_way_back(decision: Decision) -> bool:
     """Tell whether any that the new container takes the place of served, or did before an interruption.
 
@@ -147,7 +153,7 @@ def _has_way_back(decision: Decision) -> bool:
 
 def _is_lost(one: Container, decision: Decision) -> bool:
     """Tell whether one that is replaced could not be started again."""
-    return decision.last_life and entry_of(one) == decision.spec.name
+    return goes_when_it_ends(one) or (decision.last_life and entry_of(one) == decision.spec.name)
 
 
 def _can_be_undone(decision: Decision) -> bool:
@@ -298,11 +304,13 @@ def _silence_olds(acting: list[Decision], chain: Chain) -> None:
         if old.running:
             timeout = decision.spec.update.stop_timeout
             chain.add(Stop(decision.spec.name, existing(old), timeout, _why_goes(old, decision)))
+        if goes_when_it_ends(old):  # its name is free only once it is gone
+            chain.add(Remove(decision.spec.name, existing(old), _why_goes(old, decision)))
 
 
 def _remove_olds(decision: Decision, chain: Chain) -> None:
     name = decision.spec.name
-    for old in _standing(decision):
+    for old in _staying(decision):
         called = _moved(decision) if old.name == name else old.name
         chain.last(Remove(name, Existing(old.container_id, called), _why_goes(old, decision)))
 
@@ -318,7 +326,7 @@ def _take_name(decision: Decision, chain: Chain) -> None:
     name, keeper = decision.spec.name, decision.keeper
     if keeper is not None and keeper.name == name:
         return
-    for old in _standing(decision):
+    for old in _staying(decision):
         if old.name == name:
             cause = _why_goes(old, decision)
             chain.add(Rename(name, existing(old), name, _moved(decision), cause))

@@ -389,9 +389,15 @@ class Engine:
             self._api.kill(name, signal)
 
     def remove(self, container_id: ContainerId) -> None:
-        """Remove a stopped container, and none of its volumes."""
-        with told("remove", container_id[:12]):
-            self._api.remove_container(container_id, v=False, force=False)
+        """Remove a stopped container and none of its volumes; if the engine is at it already, wait."""
+        try:
+            with told("remove", container_id[:12]):
+                self._api.remove_container(container_id, v=False, force=False)
+        except EngineError as error:
+            if error.status != 409 or "in progress" not in error.text:
+                raise
+            with told("remove", container_id[:12]):
+                self._api.wait(container_id, timeout=CALL_TIMEOUT, condition="removed")
 
     def create_network(self, name: str, options: Mapping[str, Any]) -> None:
         """Create a network that is dockerup's; `options` are those of `networkOptions`."""

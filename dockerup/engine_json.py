@@ -92,6 +92,7 @@ def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
         health_output=cut(str(probes[-1].get("Output") or "")) if probes else "",
         check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
         limits=None if podman else _limits(raw["HostConfig"]),
+        removes_itself=bool(raw["HostConfig"].get("AutoRemove")),
     )
 
 

@@ -36,6 +36,7 @@ class Detail:
     `asked` is there for a container that dockerup did not make.
     `limits` are those fields of `keys.LIMITS` that hold something, as text; None where the engine is one
     that changes none of them in place.
+    `removes_itself`: the engine removes it as soon as it ends (`docker run --rm`).
     """
 
     restart: str
@@ -49,6 +50,7 @@ class Detail:
     check_seconds: int = 0
     asked: Asked | None = field(default=None, repr=False)
     limits: Mapping[str, str] | None = None
+    removes_itself: bool = False
 
 
 @dataclass(frozen=True)

@@ -160,7 +160,8 @@ class Story:
 
     def by_hand(self, name: str, image: str, *, start: bool = True, **keys: Any) -> str:
         """Make a container as a person does, without dockerup; returns its id. `keys` are docker-py's."""
-        host_keys = {key: keys.pop(key) for key in ("port_bindings", "binds", "volume_driver") if key in keys}
+        of_host = ("port_bindings", "binds", "volume_driver", "auto_remove")
+        host_keys = {key: keys.pop(key) for key in of_host if key in keys}
         if "port_bindings" in host_keys:
             keys["ports"] = list(host_keys["port_bindings"])
         settings = self.client.create_host_config(**host_keys)

@@ -114,6 +114,22 @@ def test_container_of_a_person_with_a_listed_name_is_taken_over(story: Story) ->
     story.nothing_to_do()
 
 
+def test_containers_of_a_person_that_the_engine_removes_when_they_stop_make_way(story: Story) -> None:
+    image = story.load("theirs:1")
+    for name in ("web", "other"):
+        story.by_hand(name, image, auto_remove=True)
+    story.by_hand("holder", image, auto_remove=True, port_bindings={8080: PORT})
+    story.define("web", image, env={"A": "1"})
+    story.define("app", story.load("web:1", make_web_image("ours")), portMappings=published())
+
+    ran = story.run()
+
+    assert story.states() == {"web": "running", "app": "running"}
+    assert ran.stderr == ""
+    wait_for_answer("ours")
+    story.nothing_to_do()
+
+
 def test_container_of_a_person_comes_back_when_its_successor_cannot_start(story: Story) -> None:
     theirs = story.by_hand("app", story.load("theirs:1"))
     story.define("app", story.load("app:1"), entrypoint="/no/such/program")
