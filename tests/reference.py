@@ -1,4 +1,4 @@
-"""The reference tables in README.md: `python -m tests.reference` writes them anew from the product's tables.
+"""The reference tables in the documents: `python -m tests.reference` writes them from the product's tables.
 
 Each table stands between two comments, `<!-- NAME: ... -->` and `<!-- end of NAME -->`; all else is left.
 """
@@ -18,7 +18,9 @@ from dockerup.objects import SAME_AS
 from dockerup.problems import InvalidInputError
 from dockerup.settings import SETTINGS, Setting, read_settings
 
-README = Path(__file__).resolve().parents[1] / "README.md"
+ROOT = Path(__file__).resolve().parents[1]
+README = ROOT / "README.md"
+CONTAINER = ROOT / "docs/container.md"
 COMMAND = "python -m tests.reference"
 
 _MAKES = {Change.REPLACE: "a new container", Change.IN_PLACE: "in place", Change.NOTHING: "nothing"}
@@ -46,14 +48,13 @@ def container_table() -> str:
     return _table(("key", "also called", "value", "meaning", "a change makes"), rows)
 
 
-def in_step(text: str) -> str:
-    """Return a document with its tables made anew. Raises MarkerError when one has no place in it."""
-    for name, table in (("settings", settings_table()), ("container keys", container_table())):
-        text = _with_table(text, name, table)
-    return text
+def tables() -> Mapping[Path, tuple[str, str]]:
+    """Return for each document the name of its table, and the table, made anew."""
+    return {README: ("settings", settings_table()), CONTAINER: ("container keys", container_table())}
 
 
-def _with_table(text: str, name: str, table: str) -> str:
+def with_table(text: str, name: str, table: str) -> str:
+    """Return a document with its table in place of the old one. Raises MarkerError when it has no place."""
     begin, end = f"<!-- {name}: written by `{COMMAND}` -->", f"<!-- end of {name} -->"
     before, found_begin, rest = text.partition(begin)
     _old, found_end, after = rest.partition(end)
@@ -156,19 +157,27 @@ def _table(heading: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Write the tables into README.md; with --check only say whether they are in step (exit code 0 or 1)."""
-    parser = argparse.ArgumentParser(prog=COMMAND, description="Write the reference tables into README.md.")
+    """Write the tables into their documents; --check only says whether they are in step."""
+    parser = argparse.ArgumentParser(
+        prog=COMMAND, description="Write the reference tables into the documents."
+    )
     parser.add_argument("--check", action="store_true", help="change nothing, exit with 1 when it would")
     options = parser.parse_args(arguments)
-    text = README.read_text(encoding="utf-8")
-    made = in_step(text)
-    if made == text:
-        return 0
-    if options.check:
-        print(f"README.md is not in step with the tables in dockerup/. Run: {COMMAND}", file=sys.stderr)
-        return 1
-    README.write_text(made, encoding="utf-8")
-    return 0
+    stale = 0
+    for document, (name, table) in tables().items():
+        text = document.read_text(encoding="utf-8")
+        made = with_table(text, name, table)
+        if made == text:
+            continue
+        if options.check:
+            stale = 1
+            print(
+                f"{document.name} is not in step with the tables in dockerup/. Run: {COMMAND}",
+                file=sys.stderr,
+            )
+        else:
+            document.write_text(made, encoding="utf-8")
+    return stale
 
 
 if __name__ == "__main__":

@@ -102,9 +102,9 @@ def test_stock_image_installs_what_the_bake_script_installs() -> None:
     assert [line for line in shared if line not in {one.strip() for one in bake.splitlines()}] == []
 
 
-def test_readme_installs_as_the_bake_script_does() -> None:
-    readme = (DIRECTORY.parent / "README.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"^```sh\n(apt-get [^`]*^dockerup setup\n)```$", readme, re.MULTILINE)
+def test_page_on_booting_installs_as_the_bake_script_does() -> None:
+    page = (DIRECTORY.parent / "docs/boot.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^```sh\n(apt-get [^`]*^dockerup setup\n)```$", page, re.MULTILINE)
     bake = text_of("bake-image.sh").replace(" --no-install-recommends \\\n   ", "")
     assert [line for line in block.splitlines() if line not in bake.splitlines()] == []
 

@@ -1,4 +1,4 @@
-"""What README.md tells is what the product has: tables, options, commands, examples and files."""
+"""What README.md and its pages tell is what the product has: tables, options, examples and files."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from dockerup.sources.result import Item
 from dockerup.spec import parse
 from tests import reference
 
-ROOT = reference.README.parent
+ROOT = reference.ROOT
 README = reference.README.read_text(encoding="utf-8")
 PAGES = sorted(str(page.relative_to(ROOT)) for page in ROOT.glob("docs/*.md"))
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", *PAGES)
+DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "cloud-config-examples/README.md", *PAGES)
+MANUAL = "\n".join((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", *PAGES))
 
 
-def fenced(language: str, text: str = README) -> list[str]:
+def fenced(language: str, text: str = MANUAL) -> list[str]:
     """Return the code blocks of a language; those with another one have another first line."""
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
 
@@ -43,13 +44,23 @@ def options_of(parser: argparse.ArgumentParser) -> Iterator[tuple[str, bool]]:
 
 
 def code_words() -> set[str]:
-    """Return the words that README has between backticks, outside of code blocks."""
-    text = re.sub(r"^```.*?^```$", "", README, flags=re.MULTILINE | re.DOTALL)
+    """Return the words that README and its pages have between backticks, outside of code blocks."""
+    text = re.sub(r"^```.*?^```$", "", MANUAL, flags=re.MULTILINE | re.DOTALL)
     return {word.strip(",") for code in re.findall(r"`([^`]+)`", text) for word in code.split()}
 
 
-def test_tables_in_readme_are_in_step_with_the_code() -> None:
-    assert reference.in_step(README) == README, f"run: {reference.COMMAND}"
+def anchors_of(text: str) -> set[str]:
+    """Return the names under which a document's headings can be linked to."""
+    without_code = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    headings = re.findall(r"^#+ (.*)$", without_code, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", reference.tables())
+def test_tables_in_the_documents_are_in_step_with_the_code(document: Path) -> None:
+    name, table = reference.tables()[document]
+    text = document.read_text(encoding="utf-8")
+    assert reference.with_table(text, name, table) == text, f"run: {reference.COMMAND}"
 
 
 def test_check_tells_a_table_that_is_out_of_step_and_leaves_it(
@@ -69,8 +80,9 @@ def test_check_tells_a_table_that_is_out_of_step_and_leaves_it(
 
 
 def test_document_without_a_place_for_a_table_is_refused() -> None:
+    without = README.replace("<!-- end of settings -->", "")
     with pytest.raises(reference.MarkerError, match="end of settings"):
-        reference.in_step(README.replace("<!-- end of settings -->", ""))
+        reference.with_table(without, "settings", reference.settings_table())
 
 
 def test_tables_have_a_row_for_every_setting_and_key_and_for_those_inside() -> None:
@@ -92,7 +104,7 @@ def test_password_has_no_flag_in_the_table() -> None:
     assert "\n| `password` |  | text |  |" in reference.settings_table()
 
 
-def test_readme_names_every_option_and_command() -> None:
+def test_documents_name_every_option_and_command() -> None:
     words = {word for word, _ in options_of(parser())}
     assert {"--config", "--no-aws", "plan", "--detailed-exitcode"} <= words
     assert sorted(words - code_words()) == []
@@ -105,7 +117,7 @@ def test_usage_tells_of_each_setting_that_has_a_flag() -> None:
     assert [setting.key for setting in flags if setting.help not in usage] == []
 
 
-def test_readme_shows_no_option_that_there_is_not() -> None:
+def test_documents_show_no_option_that_there_is_not() -> None:
     known = {word for word, is_option in options_of(parser()) if is_option}
     shown = "\n".join(block for language in ("sh", "console", "crontab") for block in fenced(language))
     commands = re.findall(r"^(?:[#$@*].*[ /])?dockerup (.*)$", shown, re.MULTILINE)
@@ -115,7 +127,7 @@ def test_readme_shows_no_option_that_there_is_not() -> None:
 
 
 @pytest.mark.parametrize("text", [*fenced("json"), *fenced("yaml")])
-def test_containers_in_readme_are_accepted(text: str) -> None:
+def test_containers_in_the_documents_are_accepted(text: str) -> None:
     value: Any = yaml.safe_load(text)
     containers = value.get("containers", [value])
     parsed = parse([Item(one, Origin("README.md")) for one in containers], "confdir")
@@ -124,7 +136,7 @@ def test_containers_in_readme_are_accepted(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", fenced("json"))
-def test_json_in_readme_is_json(text: str) -> None:
+def test_json_in_the_documents_is_json(text: str) -> None:
     assert json.loads(text)
 
 
@@ -133,10 +145,10 @@ def test_settings_file_in_readme_is_accepted() -> None:
     assert read_settings(text, "README.md", {}).unmanaged == "keep"
 
 
-def test_logins_in_readme_are_accepted() -> None:
-    in_table = re.findall(r"`(\{\"credHelpers\".*?\}\})`", README)
+def test_logins_in_the_documents_are_accepted() -> None:
+    in_table = re.findall(r"`(\{\"credHelpers\".*?\}\})`", MANUAL)
     assert [parse_docker_config(text.encode()).faults for text in in_table] == [(), ()]
-    blocks = re.findall(r"^```\n((?:dockerup:\n|\{).*?)^```$", README, re.MULTILINE | re.DOTALL)
+    blocks = re.findall(r"^```\n((?:dockerup:\n|\{).*?)^```$", MANUAL, re.MULTILINE | re.DOTALL)
     values = [yaml.safe_load(block) for block in blocks if "password" in block]
     found = [
         parse_registry_auth(one.get("dockerup", {}).get("registryAuth", one), Origin("")) for one in values
@@ -158,12 +170,13 @@ def test_files_that_documents_name_are_there(document: str) -> None:
 def test_readme_leads_to_each_page_and_its_make_targets_are_there(page: str) -> None:
     assert f"]({page})" in README
     targets = set(re.findall(r"^([a-z][a-z-]*):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"\bmake ([a-z-]+)\b", (ROOT / page).read_text(encoding="utf-8"))) <= targets
+    named = re.findall(r"(?:`|^)make ([a-z-]+)\b", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(named) <= targets
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
-def test_links_inside_of_a_document_lead_to_a_heading(document: str) -> None:
+def test_links_to_a_place_in_a_document_lead_to_a_heading(document: str) -> None:
     text = (ROOT / document).read_text(encoding="utf-8")
-    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
-    anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+    for name, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", text):
+        target = (ROOT / document).parent / name if name else ROOT / document
+        assert anchor in anchors_of(target.read_text(encoding="utf-8")), f"{name}#{anchor}"
