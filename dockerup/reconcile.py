@@ -44,7 +44,9 @@ _NOT_YET = {
     "starting": "its health check has not succeeded in time",
     "proving": "it has not proven itself in time",
 }
-ROUNDS = 4  # a plan can learn from a fetched image, a lost race or a failure; more is another run's work
+# A plan can learn from a fetched image, a lost race or a failure; more is another run's work. Those that end
+# early for a way back do not count: in each of them something fails that is not tried again.
+ROUNDS = 4
 
 
 @dataclass(frozen=True)
@@ -156,13 +158,14 @@ class _Work:
         self.observed = self._host.detailed(self.observed, container_ids)
 
     def go(self, answers: Mapping[ImageRef, Answer], policy: Policy) -> Policy:
-        """Plan and carry out, up to ROUNDS times; returns the policy for what comes after in the run.
+        """Plan and carry out, for up to ROUNDS; returns the policy for what comes after in the run.
 
         While registries are unasked, nothing goes for being absent.
         """
         whole = self._desired.complete and not policy.unasked
         desired, stop = replace(self._desired, complete=whole), self._run.stop
-        for _ in range(ROUNDS):
+        rounds = ROUNDS
+        while rounds:
             policy = replace(policy, ending=stop.is_set())
             self._make_plan(desired, answers, policy)
             if not self._run.act or not self.plan.changes or (stop.is_set() and not self.plan.urgent):
@@ -187,10 +190,12 @@ class _Work:
                 self.results[-len(latest) :] = latest
             policy = replace(policy, retry=frozenset(), refused={**policy.refused, **refusals(latest)})
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
+            early = bool(failed - policy.tried) and is_cut_short(latest)
+            rounds -= not early
             if failed:
                 policy = replace(policy, tried=policy.tried | failed)
                 # What was only given up for a way back is gone on with beside it.
-                stop = stop if is_cut_short(latest) else _only_ways_back()
+                stop = stop if early else _only_ways_back()
         return replace(policy, ending=False)
 
     def _make_plan(self, desired: Desired, answers: Mapping[ImageRef, Answer], policy: Policy) -> None:

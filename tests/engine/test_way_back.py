@@ -374,6 +374,23 @@ def killing_at(path: str, query: str) -> Hook:
     return hook
 
 
+def test_all_that_fail_one_after_another_serve_again_by_the_end_of_the_run(story: Story) -> None:
+    names = [f"web-{number}" for number in range(1, 6)]
+    for name in names:
+        story.define(name, story.push(name).reference, update={"proveSeconds": 7})
+    story.run()
+    before = story.ids()
+    for seconds, name in enumerate(names, 1):
+        story.push(name, "2", command=("sh", "-c", f"sleep {seconds}; exit 3"))
+
+    ran = story.run(code=1)
+
+    assert ran.stderr.count("what ran before runs again") == len(names)
+    assert {name: story.ids()[name] for name in names} == before
+    assert {story.states()[name] for name in names} == {"running"}
+    story.nothing_to_do()
+
+
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_way_back_that_is_killed_as_it_begins_is_gone_by_the_next_run(
     story: Story, proxy: EngineProxy, moment: str
