@@ -41,7 +41,7 @@ def compared(inspected: Mapping[str, Any], names: Mapping[str, str]) -> dict[str
     by_itself = re.fullmatch("[0-9a-f]{12}", config["Hostname"]) or config["Hostname"] == os.uname().nodename
     config["Hostname"] = "" if by_itself else config["Hostname"]
     config["Env"] = {one.partition("=")[0]: f"={one.partition('=')[2]}" for one in config["Env"] or []}
-    config["ExposedPorts"] = sorted(config.get("ExposedPorts") or ())
+    config["ExposedPorts"] = sorted(_port(one) for one in config.get("ExposedPorts") or ())
     labels = (config.get("Labels") or {}).items()
     config["Labels"] = {key: one for key, one in labels if not key.startswith(OWN_LABELS)}
     check = config.get("Healthcheck")
@@ -74,9 +74,15 @@ def _host(written: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, Any
     host["RestartPolicy"] = {} if host["RestartPolicy"]["Name"] == "no" else host["RestartPolicy"]
     for key in ("CapAdd", "CapDrop"):
         host[key] = sorted(f"CAP_{one.removeprefix('CAP_')}" for one in host.get(key) or [])
+    host["ExtraHosts"] = sorted(host.get("ExtraHosts") or [])
+    host["Ulimits"] = sorted(host.get("Ulimits") or [], key=lambda one: str(one["Name"]))
     host["SecurityOpt"] = [re.sub("[:=]true$", "", one) for one in host.get("SecurityOpt") or []]
     host["Links"] = sorted(_link(one, names) for one in host.get("Links") or [])
     return host
+
+
+def _port(text: str) -> str:
+    return text if "/" in text else f"{text}/tcp"  # as Compose 2 writes what is exposed
 
 
 def _mount(one: Mapping[str, Any], names: Mapping[str, str]) -> list[Any]:
