@@ -51,6 +51,15 @@ def _named(architecture: str, variant: str) -> str:
     return f"linux/{name}" if means_none or not variant else f"linux/{name}/{variant}"
 
 
+def is_manifest(body: bytes) -> bool:
+    """Tell whether an answer is a manifest or an index, and not a page of whoever is in between."""
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(found, dict) and "schemaVersion" in found
+
+
 def entries_of(body: bytes) -> list[Mapping[str, Any]]:
     """Return the entries of an index, [] of what is none (image-spec's image-index.md)."""
     try:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from dockerup.authorization import Authorizer, mark_of
 from dockerup.image import ImageRef, is_digest
-from dockerup.platforms import entries_of, entry_for, names_of
+from dockerup.platforms import entries_of, entry_for, is_manifest, names_of
 from dockerup.registry_memory import Away, Met, entry_key, went_away
 from dockerup.transport import NoAnswerError, Transport, busy, origin
 
@@ -142,6 +142,8 @@ class Site:
             if "manifest.v1+" in response.headers.get("Content-Type", ""):
                 raise NoAnswerError(f"{self.name} has {ref.path}:{ref.tag} in a format of before 2016")
             body = self._http.read(response, MOST_MANIFEST_BYTES)
+        if not is_manifest(body):
+            raise NoAnswerError(f"{self.name} answers with what is no manifest of an image", trouble=True)
         return f"sha256:{hashlib.sha256(body).hexdigest()}", _is_index(response)
 
     def _entry(self, index: str, ref: ImageRef) -> str:

@@ -294,5 +294,7 @@ def _what_failed(error: Exception, causes: Sequence[BaseException]) -> str:
         (_has(causes, ConnectionRefusedError), "refuses connections"),
         (_has(causes, socket.gaierror), "has a name for which no address is found"),
         (_was_cut(error), "closes connections without an answer"),
+        (_has(causes, http.client.IncompleteRead), "closes connections in the middle of an answer"),
+        (_has(causes, http.client.HTTPException), "does not speak HTTP as it must"),
     ]
     return next((text for holds, text in said if holds), "cannot be reached")

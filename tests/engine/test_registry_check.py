@@ -232,6 +232,20 @@ def test_a_manifest_past_all_bounds_is_not_read() -> None:
         assert "more than 4194304 bytes" in reason(site.ref())
 
 
+@pytest.mark.parametrize("body", [b"", b"<html>pay here</html>", b"7", b'"schemaVersion"', b"{}"])
+def test_what_somebody_in_between_answers_is_not_taken_for_a_manifest(body: bytes) -> None:
+    with Site(Reply(body=body)) as site:
+        assert ask([site.ref()]) == {
+            site.ref(): Unknown(f"{site.host} answers with what is no manifest of an image", of_registry=True)
+        }
+
+
+@pytest.mark.parametrize("header", ["a" * 70000, "a\r\n" + "X: y\r\n" * 200])
+def test_a_registry_whose_answers_are_no_http_is_told_as_that(header: str) -> None:
+    with Site(Reply(headers={"X": header})) as site:
+        assert reason(site.ref()) == f"{site.host} does not speak HTTP as it must"
+
+
 def test_a_manifest_of_the_first_schema_has_no_digest_of_its_body() -> None:
     old = Reply(
         headers={"Content-Type": "application/vnd.docker.distribution.manifest.v1+prettyjws"}, body=b"{}"
