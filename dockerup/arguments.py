@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from typing import Callable
 
 from dockerup import __version__
 from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
@@ -30,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
     """Return the parser of the command line: what each command may be given, and what that means."""
     whole = argparse.ArgumentParser(
         "dockerup",
+        usage="dockerup [OPTIONS] [COMMAND] ...",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -47,46 +49,51 @@ def parser() -> argparse.ArgumentParser:
         since=None,
         **dict.fromkeys(("server", "verbose", "quiet", "json", "detailed_exitcode", "wait"), False),
     )
+    commands = whole.add_subparsers(prog="dockerup", metavar="COMMAND", dest="command_given")
     shared = _shared()  # not that of the whole, whose defaults are set in it
-    commands = whole.add_subparsers(metavar="COMMAND", dest="command_given")
-    for name, text in (
-        ("apply", "converge this host (what no command means); silent when nothing changed"),
-        ("plan", "what apply would do and why, field by field; changes nothing"),
-        ("status", "a table: each listed container, how it is, and what is wrong with it"),
-        ("history", "what runs changed on this host, when and why, and how long it was down; newest last"),
-        ("validate", "check configuration and user-data files, without an engine"),
-        ("schema", "print the JSON Schema of the containers block"),
-        ("import", "turn what other tools have (Compose, ECS, konlet, docker run, an engine) into entries"),
-        ("setup", "make this host ready: cloud-init, cron or a timer, directories; says each thing it does"),
-    ):
-        command = commands.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
+    for name, operands, text, add in _COMMANDS:
+        command = commands.add_parser(
+            name,
+            usage=" ".join(filter(None, ("dockerup", name, "[OPTIONS]", operands))),
+            help=text,
+            description=text,
+            parents=[shared],
+            allow_abbrev=False,
+        )
         command.set_defaults(command=name)
-        if name == "apply":
-            again = "try NAME again now, though it failed or ended"
-            command.add_argument(
-                "--retry", action="append", metavar="NAME", default=argparse.SUPPRESS, help=again
-            )
-        if name == "plan":
-            command.add_argument(
-                "--detailed-exitcode", action="store_true", help="exit 0: nothing to do, 2: changes, 1: error"
-            )
-        if name == "status":
-            command.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
-            command.add_argument(
-                "--timeout", type=int, default=600, metavar="SECONDS", help="how long --wait waits (600)"
-            )
-        if name == "history":
-            command.add_argument("name", nargs="?", metavar="NAME", help="of this container only")
-            command.add_argument(
-                "--since", metavar="WHEN", help="so long ago (90m, 12h, 7d, 2w) or a date in UTC (2026-05-31)"
-            )
-        if name == "setup":
-            _add_setup(command)
-        if name == "import":
-            _add_import(command, shared)
-        if name == "validate":
-            command.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
+        add(command)
     return whole
+
+
+def _add_nothing(_parser: argparse.ArgumentParser) -> None:
+    pass
+
+
+def _add_apply(parser: argparse.ArgumentParser) -> None:
+    again = "try NAME again now, though it failed or ended"
+    parser.add_argument("--retry", action="append", metavar="NAME", default=argparse.SUPPRESS, help=again)
+
+
+def _add_plan(parser: argparse.ArgumentParser) -> None:
+    codes = "exit 0: nothing to do, 2: changes, 1: error"
+    parser.add_argument("--detailed-exitcode", action="store_true", help=codes)
+
+
+def _add_status(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--wait", action="store_true", help="wait until all are up and healthy")
+    parser.add_argument(
+        "--timeout", type=int, default=600, metavar="SECONDS", help="how long --wait waits (600)"
+    )
+
+
+def _add_history(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="of this container only")
+    when = "so long ago (90m, 12h, 7d, 2w) or a date in UTC (2026-05-31)"
+    parser.add_argument("--since", metavar="WHEN", help=when)
+
+
+def _add_validate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("files", nargs="*", metavar="FILE", help="default: what apply would read")
 
 
 def _add_setup(parser: argparse.ArgumentParser) -> None:
@@ -99,8 +106,9 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-schema", action="store_true", help="leave cloud-init's schema as it is")
 
 
-def _add_import(parser: argparse.ArgumentParser, shared: argparse.ArgumentParser) -> None:
-    kinds = parser.add_subparsers(metavar="FROM", dest="origin", required=True)
+def _add_import(parser: argparse.ArgumentParser) -> None:
+    shared = _shared()
+    kinds = parser.add_subparsers(prog="dockerup import", metavar="FROM", dest="origin", required=True)
     for name, many, operand, text in (
         ("compose", "*", "FILE", "Compose files; without any, those of the working directory"),
         ("ecs", 1, "FILE", "a task definition of Amazon ECS, as registered or as it is described"),
@@ -108,7 +116,15 @@ def _add_import(parser: argparse.ArgumentParser, shared: argparse.ArgumentParser
         ("running", "*", "NAME", "what runs on this engine; without names all that dockerup does not keep"),
         ("run", 1, "LINE", "a line of docker run, in quotes"),
     ):
-        kind = kinds.add_parser(name, help=text, description=text, parents=[shared], allow_abbrev=False)
+        several = f"[{operand} ...]" if many == "*" else operand
+        kind = kinds.add_parser(
+            name,
+            usage=f"dockerup import {name} [OPTIONS] {several}",
+            help=text,
+            description=text,
+            parents=[shared],
+            allow_abbrev=False,
+        )
         kind.add_argument("given", nargs=many, metavar=operand, help="- is standard input" * (many == 1))
         kind.add_argument("-o", "--output", metavar="FILE", help="write there (0600), not to standard output")
         kind.add_argument("--overwrite", action="store_true", help="write there also where a file is already")
@@ -148,3 +164,30 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
     kind = setting.key.rpartition("_")[2].upper()
     text = (setting.help + default).replace("%", "%%")
     parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=text)
+
+
+_COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
+    ("apply", "", "converge this host (what no command means); silent when nothing changed", _add_apply),
+    ("plan", "", "what apply would do and why, field by field; changes nothing", _add_plan),
+    ("status", "", "a table: each listed container, how it is, and what is wrong with it", _add_status),
+    (
+        "history",
+        "[NAME]",
+        "what runs changed on this host, when and why, and how long it was down; newest last",
+        _add_history,
+    ),
+    ("validate", "[FILE ...]", "check configuration and user-data files, without an engine", _add_validate),
+    ("schema", "", "print the JSON Schema of the containers block", _add_nothing),
+    (
+        "import",
+        "FROM ...",
+        "turn what other tools have (Compose, ECS, konlet, docker run, an engine) into entries",
+        _add_import,
+    ),
+    (
+        "setup",
+        "",
+        "make this host ready: cloud-init, cron or a timer, directories; says each thing it does",
+        _add_setup,
+    ),
+)
