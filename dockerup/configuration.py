@@ -34,7 +34,7 @@ class Configuration:
 
     def desired(self) -> Desired:
         """Return what all sources want together. Raises NoSourceError when there is no source at all."""
-        desired = combine(self.results, self.settings.health_timeout, _read_entry_file)
+        desired = combine(self.results, self.settings.health_timeout, _read_entry_file, self.settings.confdir)
         return replace(desired, problems=(*desired.problems, *self.problems))
 
 

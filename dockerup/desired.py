@@ -23,6 +23,13 @@ class NoSourceError(DockerupError):
 
     exit_code = 2
 
+    def __init__(self, confdir: str) -> None:
+        self.fix = (
+            f"Make the directory {confdir} (empty: no container of dockerup's stays), "
+            "or name another with confdir=."
+        )
+        super().__init__(f"nothing says which containers should run. {self.fix}")
+
 
 @dataclass(frozen=True)
 class Desired:
@@ -42,18 +49,18 @@ class Desired:
 
 
 def combine(
-    results: Sequence[SourceResult], health_timeout: int = 0, read: ReadFile | None = None
+    results: Sequence[SourceResult],
+    health_timeout: int = 0,
+    read: ReadFile | None = None,
+    confdir: str = "/etc/dockerup/containers.d",
 ) -> Desired:
     """Return what the sources want together. Raises NoSourceError when there is no source at all.
 
     `health_timeout` is the setting of that name, in seconds; 0 leaves it to each entry. `read` reads the
-    files that entries name; without it what they would say is left out.
+    files that entries name; without it what they would say is left out. `confdir` is the setting.
     """
     if not any(result.declared or not result.complete for result in results):
-        raise NoSourceError(
-            "nothing says which containers should run. Make the directory /etc/dockerup/containers.d "
-            "(empty: no container of dockerup's stays), or name another with confdir=."
-        )
+        raise NoSourceError(confdir)
     ranked = sorted(results, key=lambda result: RANK.index(result.name))
     parsed = [(result, parse(result.items, result.name, read)) for result in ranked]
     problems = [problem for result, one in parsed for problem in (*result.problems, *one.problems)]

@@ -33,7 +33,7 @@ def problems_of_host(configuration: Configuration) -> list[Problem]:
             Problem(
                 Origin(configuration.settings.confdir),
                 "there is no such directory, and no user-data",
-                str(error),
+                error.fix,
             )
         ]
     return [*desired.problems, *problems_of_passwords(configuration.settings.registryAuth)]

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from dockerup.configuration import Configuration
 from dockerup.desired import RANK, Desired, NoSourceError, combine
 from dockerup.problems import Origin, Problem
-from dockerup.settings import Settings
+from dockerup.settings import Settings, read_settings
 from dockerup.sources.result import Item, SourceResult
+from dockerup.validate import problems_of_host
 
 UNREADABLE = Problem(Origin("containers.d/b.yaml"), "it cannot be read", "Correct it.")
 
@@ -85,6 +86,16 @@ def test_no_source_at_all_is_an_error_and_never_an_empty_list() -> None:
         combine([SourceResult("confdir"), SourceResult("user-data")])
     with pytest.raises(NoSourceError):
         combine([])
+
+
+def test_no_source_at_all_names_the_directory_that_the_settings_name() -> None:
+    configuration = Configuration(read_settings("confdir=/srv/list\n", "", {}), (SourceResult("confdir"),))
+    with pytest.raises(NoSourceError, match="Make the directory /srv/list "):
+        configuration.desired()
+    (problem,) = problems_of_host(configuration)
+    assert str(problem).startswith(
+        "/srv/list: there is no such directory, and no user-data. Make the directory"
+    )
 
 
 def test_a_directory_without_files_is_a_source_and_no_explicit_list() -> None:
