@@ -181,34 +181,20 @@ class Engine:
 
     def detail(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone. `timeout` is in seconds."""
-        try:
-            return self._detail(container_id, timeout)
-        except EngineError as error:
-            if error.status == 404:
-                return None
-            raise
+        answer = self._inspect(container_id, timeout)
+        container = answer.body_if_there
+        return None if container is None else detail_from(container, podman=answer.podman)
 
     def _origin(self, container_id: ContainerId, engine: Mapping[str, Any]) -> Detail | None:
         """Return a detail with what a container was made from, None when it is gone."""
-        try:
-            answer = self._inspect(container_id, CALL_TIMEOUT)
-            container = answer.body
-        except EngineError as error:
-            if error.status == 404:
-                return None
-            raise
-        try:
-            image = self.get(f"/images/{container['Image']}/json")
-        except EngineError as error:
-            if error.status != 404:
-                raise
-            image = {}
+        answer = self._inspect(container_id, CALL_TIMEOUT)
+        container = answer.body_if_there
+        if container is None:
+            return None
+        path = f"/images/{container['Image']}/json"
+        image = self._client.ask("ask for", path, path).body_if_there or {}
         detail = detail_from(container, podman=answer.podman)
         return replace(detail, asked=Asked(container, image, engine))
-
-    def _detail(self, container_id: ContainerId, timeout: float) -> Detail:
-        answer = self._inspect(container_id, timeout)
-        return detail_from(answer.body, podman=answer.podman)
 
     def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self._inspect(container_id, timeout).body

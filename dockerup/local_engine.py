@@ -43,6 +43,11 @@ class Answer:
         return self._parsed(self._taken())
 
     @property
+    def body_if_there(self) -> Any:
+        """The answer, parsed, None for what the engine has not. Raises EngineError as `body` does."""
+        return None if self.status == 404 else self.body
+
+    @property
     def lines(self) -> list[Any]:
         """The lines of the answer, each parsed. Raises EngineError for a refusal."""
         return [self._parsed(line) for line in self._taken().splitlines()]
