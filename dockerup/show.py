@@ -83,7 +83,7 @@ def _cells(row: Row, last: Entry | None) -> tuple[str, ...]:
 
 
 def _change(last: Entry) -> str:
-    outcome = "" if last.outcome == "done" else f", {last.outcome}"
+    outcome = "" if last.outcome in {"done", last.action} else f", {last.outcome}"
     return f"{utc(last.time, '%Y-%m-%d %H:%M')} {last.action}{outcome}"
 
 
