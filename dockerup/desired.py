@@ -23,12 +23,14 @@ class NoSourceError(DockerupError):
 
     exit_code = 2
 
-    def __init__(self, confdir: str) -> None:
+    def __init__(self, confdir: str, notes: Sequence[str] = ()) -> None:
+        """`notes` are what the sources say of themselves: why none of them lists anything."""
         self.fix = (
             f"Make the directory {confdir} (empty: no container of dockerup's stays), "
             "or name another with confdir=."
         )
-        super().__init__(f"nothing says which containers should run. {self.fix}")
+        self.why = "".join(f": {note}" for note in notes)
+        super().__init__(f"nothing says which containers should run{self.why}. {self.fix}")
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def combine(
     files that entries name; without it what they would say is left out. `confdir` is the setting.
     """
     if not any(result.declared or not result.complete for result in results):
-        raise NoSourceError(confdir)
+        raise NoSourceError(confdir, [note for result in results for note in result.notes])
     ranked = sorted(results, key=lambda result: RANK.index(result.name))
     parsed = [(result, parse(result.items, result.name, read)) for result in ranked]
     problems = [problem for result, one in parsed for problem in (*result.problems, *one.problems)]

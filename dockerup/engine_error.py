@@ -45,6 +45,8 @@ def message_in(answer: str) -> str:
 def why_unreached(error: Exception, seconds: float) -> str:
     """Return why there was no answer, and what to do; `seconds` is how long there might be none."""
     text = f"{type(error).__name__}: {error}"
+    if "Invalid bind address" in text:  # the SDK's word for any URL that it cannot read
+        return "this is no address of an engine. Write unix:///var/run/docker.sock or tcp://HOST:PORT"
     if "timed out" in text:
         return f"no answer within {seconds:g} seconds"
     if "FileNotFoundError" in text or "No such file" in text:

@@ -32,7 +32,7 @@ def problems_of_host(configuration: Configuration) -> list[Problem]:
         return [
             Problem(
                 Origin(configuration.settings.confdir),
-                "there is no such directory, and no user-data",
+                f"there is no such directory, and no user-data with a list{error.why}",
                 error.fix,
             )
         ]
@@ -55,8 +55,9 @@ def _problems_of_file(path: str) -> Sequence[Problem]:
 def _problems_of_list(path: str, result: SourceResult) -> Sequence[Problem]:
     try:
         return combine([result]).problems
-    except NoSourceError:
-        return [Problem(Origin(path), "it lists no containers", "Write containers: and a list below it.")]
+    except NoSourceError as error:
+        what = f"it lists no containers{error.why}"
+        return [Problem(Origin(path), what, "Write containers: and a list below it.")]
 
 
 def _problems_of_block(result: SourceResult) -> Sequence[Problem]:

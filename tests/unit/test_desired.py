@@ -15,6 +15,7 @@ from dockerup.desired import RANK, Desired, NoSourceError, combine
 from dockerup.problems import Origin, Problem
 from dockerup.settings import Settings, read_settings
 from dockerup.sources.result import Item, SourceResult
+from dockerup.sources.userdata import parse_userdata
 from dockerup.validate import problems_of_host
 
 UNREADABLE = Problem(Origin("containers.d/b.yaml"), "it cannot be read", "Correct it.")
@@ -94,8 +95,14 @@ def test_no_source_at_all_names_the_directory_that_the_settings_name() -> None:
         configuration.desired()
     (problem,) = problems_of_host(configuration)
     assert str(problem).startswith(
-        "/srv/list: there is no such directory, and no user-data. Make the directory"
+        "/srv/list: there is no such directory, and no user-data with a list. Make the directory"
     )
+
+
+def test_no_source_at_all_tells_of_a_misspelt_list_in_user_data() -> None:
+    user_data = parse_userdata(b"#cloud-config\ncontianers: []\n")
+    with pytest.raises(NoSourceError, match='did you mean "containers" by "contianers"'):
+        combine([SourceResult("confdir"), user_data])
 
 
 def test_a_directory_without_files_is_a_source_and_no_explicit_list() -> None:

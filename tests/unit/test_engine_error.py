@@ -26,6 +26,7 @@ ENDED = "it ended while it was asked. Was docker restarted? The next run goes on
         (http.client.IncompleteRead(b"half", 4), ENDED),
         (requests.ConnectionError("('Connection aborted.', BrokenPipeError())"), ENDED),
         (ConnectionRefusedError(111, "Connection refused"), "nothing answers there. "),
+        (ValueError("Invalid bind address format: port is required: x"), "this is no address of an engine. "),
         (OSError("something new"), "something new"),
     ],
 )
