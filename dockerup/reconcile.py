@@ -24,6 +24,7 @@ from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, absent, doubtful, questions
 from dockerup.listener import Listener
+from dockerup.output import hidden
 from dockerup.plan import make_plan
 from dockerup.records import dataclass
 from dockerup.report import Report
@@ -181,6 +182,7 @@ class _Work:
                 stop,
                 self._run.listener.stage,
             )
+            latest = tuple(_without_log_options(one, desired) for one in latest)
             self.results += latest  # before the next call to the engine, which may be gone by now
             self._remember({**begun(self.plan), **made(latest)})
             self.look()
@@ -214,6 +216,17 @@ class _Work:
         if desired.complete and policy.prune != "none" and not self.plan.unneeded:
             self._host.forget_unneeded()
         self.notes += self.plan.notes
+
+
+def _without_log_options(result: Result, desired: Desired) -> Result:
+    """Return a result whose text shows no option of its entry's log: the engine repeats a wrong one."""
+    specs = (spec for spec in desired.specs if spec.name == result.node.step.entry)
+    values = [
+        str(value)
+        for spec in specs
+        for value in (spec.definition.get("logConfiguration") or {}).get("options", {}).values()
+    ]
+    return replace(result, text=hidden(result.text, values)) if result.text and values else result
 
 
 def _policy(

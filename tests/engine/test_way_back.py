@@ -340,6 +340,13 @@ def test_secret_that_a_failing_container_prints_is_told_to_nobody(story: Story) 
     assert "no database for " in ran.stderr
     assert secret not in ran.stdout + ran.stderr + story.run("status").stdout
 
+    log = {"logDriver": "fluentd", "options": {"fluentd-address": f"{secret}:1:2"}}
+    define_web(story, logConfiguration=log)
+    ran = story.run(code=1)
+
+    assert "invalid fluentd-address" in ran.stderr
+    assert secret not in ran.stdout + ran.stderr + story.run("history", "--json").stdout
+
 
 def test_what_failed_is_tried_again_when_a_person_asks_and_is_forgotten_when_it_works(story: Story) -> None:
     before = good_web(story)
