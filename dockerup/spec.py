@@ -36,6 +36,7 @@ _AMOUNTS = frozenset(
     for key in ("memory", "memoryReservation", "memorySwap")
     for spelt in (key, *CONTAINER_KEYS[key].key.aliases)
 )
+_IN_FILES = frozenset({"envFiles", "labelFiles", "secrets"})  # what they say is in other keys, or digests
 _HEALTH_MARGIN = 5  # seconds
 _LEAST_HEALTH_TIMEOUT = 60  # seconds
 # The keys of `update` that are read as they are, with the field that each gives.
@@ -315,8 +316,9 @@ def _spec(item: Item, source: str, read: ReadFile | None) -> ContainerSpec:
     image = replace(parse_reference(written["image"]), platform=written.get("platform", ""))
     name = written.get("name") or _derived_name(image, item.origin)
     found = from_files(name, written, item.origin, read)
-    written = {key: value for key, value in written.items() if key not in {"envFiles", "secrets"}}
+    written = {key: value for key, value in written.items() if key not in _IN_FILES}
     written.update({"env": found.env or written.get("env", {}), "secrets": found.secrets})
+    written["labels"] = found.labels or written.get("labels", {})
     if found.options:
         written["securityOptions"] = found.options
     definition = {key: value for key, value in written.items() if value != CONTAINER_KEYS[key].default}

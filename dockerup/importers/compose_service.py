@@ -267,7 +267,7 @@ _TABLE: Table = {
     "configs": None,
     "develop": not_here("develop", _OTHERS_DO_IT),
     "attach": not_here("attach", "it is about what `docker compose up` shows"),
-    "label_file": not_here("label_file", "write what it says as labels"),
+    "label_file": plain("labelFiles", texts),
     "post_start": _hooks,
     "pre_stop": _hooks,
     "provider": not_here("provider", "a provider is a program of Compose"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Callable
 
 from dockerup.importers import forms
@@ -56,10 +57,10 @@ def _env(draft: Draft, value: str) -> None:
         draft.decide(f"--env {name}", "its value came from the environment of the line: write it under env")
 
 
-def _env_file(draft: Draft, value: str) -> None:
-    draft.add("envFiles", [filled(value)])
+def _file(flag: str, key: str, draft: Draft, value: str) -> None:
+    draft.add(key, [filled(value)])
     if not value.startswith("/"):
-        draft.decide("--env-file", "the path is relative to where the line ran: write it from / on")
+        draft.decide(f"--{flag}", "the path is relative to where the line ran: write it from / on")
 
 
 def _ports(draft: Draft, value: str) -> None:
@@ -286,7 +287,8 @@ BOOLEANS: Mapping[str, Flag | None] = {
 FLAGS: Mapping[str, Flag | None] = {
     "name": _set("name"),
     "env": _env,
-    "env-file": _env_file,
+    "env-file": partial(_file, "env-file", "envFiles"),
+    "label-file": partial(_file, "label-file", "labelFiles"),
     "publish": _ports,
     "expose": _more("expose"),
     "volume": _volume,
@@ -371,7 +373,6 @@ IGNORED: Mapping[str, str] = {
     "attach": "",
     "cidfile": "use the container's name",
     "detach-keys": "",
-    "label-file": "write its labels under labels",
     "kernel-memory": "engines no longer have it",
     "isolation": "it is of Windows",
     "cpu-rt-period": NO_REAL_TIME,

@@ -139,7 +139,6 @@ _REFUSED: Mapping[str, Spelling] = {
         for name in ("hooks", "pre_start", "post_start", "pre_stop")
     },
     "configs": _refused("dockerup keeps no files", "Write volumes: [{containerPath: PATH, hostPath: PATH}]."),
-    "label_file": _refused("labels are not read from files", "Write labels."),
     "external_links": _refused("all that is linked to is listed, or left alone", "Write links."),
     "registryAuth": _refused("a login is for a registry, not for a container", "Write it in dockerup.conf."),
     "pull_refresh_after": _refused(

@@ -1,4 +1,4 @@
-"""Keys whose values are in files of the host: `envFiles`, `secrets`, profiles. Pure: another reads them.
+"""Keys whose values are in files: `envFiles`, `labelFiles`, `secrets`, profiles. Pure: another reads them.
 
 The form of an env file is that of `docker run --env-file` (opts/file.go of the docker command): NAME=VALUE on
 each line, the value as it stands, quotes and all; lines that are blank or begin with # mean nothing.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
+from functools import partial
 from typing import Any, Callable
 
 from dockerup import kinds
@@ -49,12 +50,13 @@ class SecretFile:
 
 @dataclass(frozen=True)
 class FromFiles:
-    """What the files of an entry say: `env`, its definition's `secrets`, and the secrets that are files.
+    """What an entry says with its files: `env`, `labels`, `secrets`, and the secrets that are files.
 
     `options` are its security options, with profiles in the place of their paths.
     """
 
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    labels: Mapping[str, str] = field(default_factory=dict)
     options: Sequence[str] = ()
     secrets: Mapping[str, Any] = field(default_factory=dict)
     files: tuple[SecretFile, ...] = ()
@@ -116,16 +118,8 @@ def from_files(entry: str, written: Mapping[str, Any], origin: Origin, read: Rea
     """
     if read is None:
         return FromFiles()
-    env: dict[str, str] = {}
-    readings = [
-        lambda path=path, i=i: _env_of(
-            _read(path, origin.at("envFiles", i), read), path, origin.at("envFiles", i)
-        )
-        for i, path in enumerate(written.get("envFiles", ()))
-    ]
-    for found in kinds.gather(readings):
-        env.update(found)
-    env.update(written.get("env", {}))
+    env = {**_listed("envFiles", _env_of, written, origin, read), **written.get("env", {})}
+    labels = {**_listed("labelFiles", _labels_of, written, origin, read), **written.get("labels", {})}
     told: dict[str, Any] = {}
     files: list[SecretFile] = []
     for name, one in written.get("secrets", {}).items():
@@ -141,7 +135,24 @@ def from_files(entry: str, written: Mapping[str, Any], origin: Origin, read: Rea
             **without_defaults({"mode": _DEFAULT_MODE}, {"mode": mode}),
         }
         files.append(SecretFile(_file_name(name, told[name]), int(mode, 8), content))
-    return FromFiles(dict(sorted(env.items())), _with_profiles(written, origin, read), told, tuple(files))
+    options = _with_profiles(written, origin, read)
+    return FromFiles(dict(sorted(env.items())), dict(sorted(labels.items())), options, told, tuple(files))
+
+
+def _listed(
+    key: str,
+    read_one: Callable[[bytes, str, Origin], dict[str, str]],
+    written: Mapping[str, Any],
+    origin: Origin,
+    read: ReadFile,
+) -> dict[str, str]:
+    """Return what the files say that a key lists, the later ones over the earlier ones."""
+
+    def reading(path: str, where: Origin) -> dict[str, str]:
+        return read_one(_read(path, where, read), path, where)
+
+    readings = [partial(reading, path, origin.at(key, i)) for i, path in enumerate(written.get(key, ()))]
+    return {name: value for found in kinds.gather(readings) for name, value in found.items()}
 
 
 def _with_profiles(written: Mapping[str, Any], origin: Origin, read: ReadFile) -> list[str]:
@@ -184,6 +195,23 @@ def _env_of(raw: bytes, path: str, origin: Origin) -> dict[str, str]:
             refuse(origin, f"line {number} of {path} has no name before the =", "Write NAME=VALUE.")
         found[name] = value
     return found
+
+
+def _labels_of(raw: bytes, path: str, origin: Origin) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for number, name, value in _lines(raw, path, origin):
+        if not name:
+            refuse(origin, f"line {number} of {path} has no name before the =", "Write NAME=VALUE.")
+        own_labels_only(name, origin)
+        found[name] = value or ""
+    return found
+
+
+def own_labels_only(label: str, origin: Origin) -> None:
+    """Raise Refused for a label that dockerup sets."""
+    if label.startswith("dockerup."):
+        fix = "Take it out; labels of any other name are free."
+        refuse(origin, f'"{label}" is a label that dockerup sets itself', fix)
 
 
 def _lines(raw: bytes, path: str, origin: Origin) -> Iterator[tuple[int, str, str | None]]:

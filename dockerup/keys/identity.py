@@ -37,12 +37,6 @@ _PULL = {
 }
 
 
-def _own_labels_only(label: str, origin: Origin) -> None:
-    if label.startswith("dockerup."):
-        fix = "Take it out; labels of any other name are free."
-        refuse(origin, f'"{label}" is a label that dockerup sets itself', fix)
-
-
 def _clean_path(text: str, _origin: Origin) -> str:
     return posixpath.normpath(f"/{text.lstrip('/')}")
 
@@ -148,12 +142,18 @@ IDENTITY: Mapping[str, ContainerKey] = {
     ),
     "labels": row(
         words.pairs(
-            "an object of names and values", "the name of a label", r"[^=\0]+", refused=_own_labels_only
+            "an object of names and values", "the name of a label", r"[^=\0]+", refused=files.own_labels_only
         ),
         "labels of the container",
         tell=to("Labels"),
         aliases=("dockerLabels",),
         default={},
+    ),
+    "labelFiles": row(
+        files.env_files(),
+        "files of this host with further labels, `NAME=VALUE` a line; `labels` go before them",
+        aliases=("label_file",),
+        default=[],
     ),
     "annotations": row(
         words.pairs("an object of names and values", "the name of an annotation", r"[^=\0]+"),

@@ -59,6 +59,15 @@ def test_env_files_are_read_as_docker_run_reads_them() -> None:
     assert replace_hash(one) == replace_hash(spec({}, env=expected))
 
 
+def test_label_files_are_read_as_docker_run_reads_them_and_labels_go_before() -> None:
+    files = {"/one": b"# of all\nteam=a\n  bare\nx=1=2\n", "/two": b"team=b\nmine=file\n"}
+    one = spec(files, labelFiles=["/one", "/two"], labels={"mine": "entry"})
+    expected = {"bare": "", "mine": "entry", "team": "b", "x": "1=2"}
+    assert one.definition["labels"] == expected
+    assert replace_hash(one) == replace_hash(spec({}, labels=expected))
+    assert replace_hash(spec({"/e": b""}, label_file="/e")) == replace_hash(spec({}))
+
+
 @given(
     st.dictionaries(
         st.from_regex(r"\A[A-Z_]{1,5}\Z"),
@@ -93,6 +102,9 @@ def test_a_change_of_a_file_is_a_change_of_the_definition() -> None:
         ({"envFiles": ["/nameless"]}, "line 1 of /nameless has no name before the ="),
         ({"envFiles": ["/binary"]}, "/binary is not UTF-8 text"),
         ({"envFiles": ["/nul"]}, "/nul holds a NUL"),
+        ({"labelFiles": ["/none"]}, "there is no file /none"),
+        ({"labelFiles": ["/nameless"]}, "line 1 of /nameless has no name before the ="),
+        ({"labelFiles": ["/own"]}, '"dockerup.name" is a label that dockerup sets itself'),
         ({"secrets": {"s": {"file": "/none"}}}, "there is no file /none"),
         ({"secrets": {"s": {"file": "/binary", "env": "A"}}}, "what is no UTF-8 text cannot be a variable"),
         ({"secrets": {"s": {"file": "/nul", "env": "A"}}}, "what holds a NUL cannot be a variable"),
@@ -104,6 +116,7 @@ def test_a_fault_of_a_file_is_that_of_its_entry_and_shows_nothing_of_it(
 ) -> None:
     files = {
         "/bad": b"A=1\ncorrect horse\n",
+        "/own": b"dockerup.name=other\n",
         "/nameless": b"=correct horse",
         "/binary": b"\xff",
         "/nul": b"A=\0",

@@ -185,6 +185,7 @@ NEAR: dict[str, st.SearchStrategy[Any]] = {
         max_size=2,
     ),
     "envFiles": st.lists(WORDS, max_size=2) | WORDS,
+    "labelFiles": st.lists(WORDS, max_size=2) | WORDS,
     "secrets": st.dictionaries(
         WORDS,
         st.fixed_dictionaries({"file": WORDS}, optional={"env": WORDS, "path": WORDS, "mode": LEAF}),
@@ -268,6 +269,7 @@ VALID: dict[str, list[object]] = {
         ],
     ],
     "envFiles": ["/etc/app.env", ["/a", "/b"], []],
+    "labelFiles": ["/etc/app.labels", ["/a", "/b"], []],
     "secrets": [
         {},
         {
@@ -648,6 +650,7 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
         "Write hostPath, or leave it out.",
     ),
     ("envFiles", "app.env", "envFiles", '"app.env" is not an absolute path', "Write an absolute path."),
+    ("labelFiles", "app", "labelFiles", '"app" is not an absolute path', "Write an absolute path."),
     ("secrets", {"token": {}}, "secrets.token", 'the key "file" is missing', "Write file: an absolute path."),
     ("secrets", ["token"], "secrets", "a list is not an object of secrets", "Write an object of secrets."),
     ("mountPoints", [{"sourceVolume": "data"}], "mountPoints[0]", 'the key "containerPath" is', "Write cont"),
