@@ -16,9 +16,8 @@ from dataclasses import field, replace
 from dockerup import labels
 from dockerup.definition import definition_hash, describe
 from dockerup.desired import Desired
-from dockerup.host import Policy, entry_of, managed, untouchable
+from dockerup.host import Policy, entry_of, is_failed, managed, untouchable
 from dockerup.keys.row import Change
-from dockerup.memory import failed_name
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
@@ -113,11 +112,7 @@ def _candidates(
     """Give the containers that have to be compared with the entry of their name."""
     by_name = {one.name: one for one in observed.containers}
     # What an entry has of dockerup's own goes before what somebody else made; what failed serves nobody.
-    served = {
-        entry_of(one)
-        for one in observed.containers
-        if managed(one) and one.name != failed_name(entry_of(one))
-    }
+    served = {entry_of(one) for one in observed.containers if managed(one) and not is_failed(one)}
     for spec in desired.specs:
         one = by_name.get(spec.name)
         if (

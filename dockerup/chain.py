@@ -10,13 +10,14 @@ from collections.abc import Collection, Iterable, Iterator
 from dockerup import labels
 from dockerup.again import goes_when_it_ends
 from dockerup.decision import Decision
-from dockerup.definition import definition_hash, describe
+from dockerup.definition import definition_hash
 from dockerup.fetch import write_fetch
 from dockerup.host import Host, asides, dependents_first, entry_of
 from dockerup.keys.networks import joined_at_create
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
 from dockerup.networks import not_joined
+from dockerup.new_labels import new_labels
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container
 from dockerup.steps import (
@@ -35,7 +36,7 @@ from dockerup.steps import (
     Update,
     Why,
 )
-from dockerup.transition import restart_before, served, was_stopped
+from dockerup.transition import served, was_stopped
 from dockerup.turns import before_in_turn
 from dockerup.volumes import inherited
 
@@ -74,6 +75,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     for decision in reversed(acting):
         _remove_olds(decision, chain)
         _forget(decision, chain)
+        _forget_last(decision, chain)
     for decision in group:
         if decision.back is None and not chain.touched(decision.spec.name):
             chain.keep(Keep(decision.spec.name, decision.cause, decision.well))
@@ -205,7 +207,7 @@ def _prepare(decision: Decision, chain: Chain) -> None:
             spec=spec,
             image=(spec.image.with_digest(image.digest) if exact else spec.image).familiar,
             name=_new(spec.name) if _taken(decision) else spec.name,
-            labels=_labels(decision, chain),
+            labels=new_labels(decision, _standing(decision), chain),
             volumes=inherited(decision, _standing(decision), chain.host),
             bound=decision.bound,
             unless_image=newest.image_id if only_image and newest else None,
@@ -228,48 +230,6 @@ def _connect(decision: Decision, networks: Iterable[str], chain: Chain) -> None:
                 ConnectNetwork(decision.spec.name, decision.target, name, decision.spec, decision.cause),
                 *made,
             )
-
-
-def _labels(decision: Decision, chain: Chain) -> tuple[tuple[str, str], ...]:
-    spec, host = decision.spec, chain.host
-    family = host.families.get(spec.name, ())
-    generation = 1 + max((labels.generation(one.labels) for one in family), default=0)
-    found = {
-        labels.NAME: spec.name,
-        labels.SOURCE: spec.source,
-        labels.HASH: definition_hash(spec.definition, Change.REPLACE),
-        labels.IN_PLACE_HASH: definition_hash(spec.definition, Change.IN_PLACE),
-        labels.DEFINITION: describe(spec.definition, host.policy.salt),
-        labels.GENERATION: str(generation),
-    }
-    if decision.image.digest:
-        found[labels.DIGEST] = decision.image.digest
-    if spec.depends_on:
-        found[labels.AFTER] = labels.write_list(spec.depends_on)
-    if _standing(decision):
-        found |= _replaced_labels(decision, chain)
-    return tuple(sorted(found.items()))
-
-
-def _replaced_labels(decision: Decision, chain: Chain) -> dict[str, str]:
-    """Return the labels that tell the way back, and what failed if that has to be gone."""
-    before: dict[str, labels.Before] = {}
-    for one in _standing(decision):
-        if one.detail is None:
-            chain.sheet.wanted.add(one.container_id)
-        ran = one.state in {"running", "paused"} or was_stopped(one)
-        before[one.container_id] = labels.Before(restart_before(one), ran)
-    memories = (chain.host.memories.get(name) for name in chain.mates)
-    tries = [labels.number(one.one.labels, labels.ATTEMPT) for one in memories if one and not one.stale]
-    asked = decision.spec.name in chain.host.policy.retry
-    found = {
-        labels.REPLACES: labels.write_replaced(before),
-        labels.CAUSE: decision.cause.why.name,
-        labels.ATTEMPT: str(1 if asked else 1 + max(tries, default=0)),
-    }
-    if len(chain.mates) > 1:
-        found[labels.GROUP] = labels.write_list(chain.mates)
-    return found
 
 
 def _start_first(decision: Decision, chain: Chain) -> bool:
@@ -388,9 +348,16 @@ def _prove(decisions: Iterable[Decision], chain: Chain) -> None:
         for one in decisions
         if _has_way_back(one) and one.spec.update.rollback and (one.spec.name, _PROOFS[0]) not in reached
     ]
-    steps = [_proof(one, Goal.PROVEN, failed_name(one.spec.name), one.cause, chain.host) for one in due]
+    steps = [_proof(one, Goal.PROVEN, _failed_name(one, chain), one.cause, chain.host) for one in due]
     for decision, number in zip(due, chain.together(steps)):
         reached.update({(decision.spec.name, condition): number for condition in _PROOFS})
+
+
+def _failed_name(decision: Decision, chain: Chain) -> str:
+    """Return what an entry's new container is called from the moment that it fails."""
+    name, keeper = decision.spec.name, decision.keeper
+    former = labels.FORMER in keeper.labels if keeper is not None else name in chain.host.formers
+    return failed_name(name, former=former)
 
 
 def _forget(decision: Decision, chain: Chain) -> None:
@@ -404,11 +371,20 @@ def _forget(decision: Decision, chain: Chain) -> None:
     chain.add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
 
 
+def _forget_last(decision: Decision, chain: Chain) -> None:
+    """Remove the failed container that is of use until all is well."""
+    one = decision.forget_last
+    if one is not None:
+        if one.running:
+            chain.last(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
+        chain.last(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
+
+
 def _start(decision: Decision, chain: Chain) -> None:
     if not decision.starts:
         return
     spec, keeper = decision.spec, decision.keeper
-    failed = failed_name(spec.name) if _has_way_back(decision) else ""
+    failed = _failed_name(decision, chain) if _has_way_back(decision) else ""
     before = [chain.sheet.started[name] for name in spec.bound_to if name in chain.sheet.started]
     if keeper is not None:  # a new one was created after them
         before += [chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks]

@@ -192,16 +192,15 @@ def _gone_tags(images: Sequence[Image], decisions: Mapping[str, Decision], host:
         current = {one.local.image_id for one in wanted if one is not None and one.local is not None}
         failed = _failed_with(name, host)
         older = [image for image in owned[owner_repository(name)] if image.image_id not in current]
-        gone |= {*superseded(name, (image for image in older if image.image_id != failed), keep)}
-        gone |= {*superseded(name, (image for image in older if image.image_id == failed), 0)}
+        gone |= {*superseded(name, (image for image in older if image.image_id not in failed), keep)}
+        gone |= {*superseded(name, (image for image in older if image.image_id in failed), 0)}
     return gone
 
 
-def _failed_with(name: str, host: Host) -> ImageId | None:
-    """Return the image that an entry failed with, if it is the image that was new."""
-    memory = host.memories.get(name)
-    of_image = memory is not None and memory.one.labels.get(labels.CAUSE) == "IMAGE"
-    return memory.one.image_id if memory is not None and of_image else None
+def _failed_with(name: str, host: Host) -> set[ImageId]:
+    """Return the images that an entry failed with, as far as it is the image that was new."""
+    found = (host.failed_one(name), host.failed_one(name, former=True))
+    return {one.image_id for one in found if one is not None and one.labels.get(labels.CAUSE) == "IMAGE"}
 
 
 def is_fresh(image: Image, lately: Lately, now: float) -> bool:

@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field, replace
 from threading import Event, Lock
@@ -31,6 +31,7 @@ from dockerup.registry_memory import RegistryMemory
 from dockerup.secret_files import clear, place
 from dockerup.settings import Settings
 from dockerup.snapshot import ContainerId, Disk, Snapshot
+from dockerup.spec import ContainerSpec
 from dockerup.state import Cache
 from dockerup.steps import Prove
 from dockerup.watch import Watch
@@ -191,18 +192,20 @@ class Connection:
         found = {platform: cannot_run(platform, machine, handlers) for platform in sorted(asked)}
         return {platform: why for platform, why in found.items() if why}
 
-    def prover(self, desired: Desired) -> Callable[[ContainerId, Prove, Event], bool]:
-        """Return what waits for containers of the listed entries; their env values show in no message."""
-        env = _secrets(desired)
+    def prover(self, specs: Iterable[ContainerSpec]) -> Callable[[ContainerId, Prove, Event], bool]:
+        """Return what waits for containers of some entries; their env values show in no message."""
+        env = _secrets(specs)
 
         def prove(container_id: ContainerId, step: Prove, stop: Event) -> bool:
             return self.watch.prove(container_id, step, stop, env.get(step.entry, ()))
 
         return prove
 
-    def ends_of(self, names: Collection[str], observed: Snapshot, desired: Desired) -> dict[str, str]:
+    def ends_of(
+        self, names: Collection[str], observed: Snapshot, specs: Iterable[ContainerSpec]
+    ) -> dict[str, str]:
         """Return why the containers of some entries, started lately, did not last; "" for one that did."""
-        env = _secrets(desired)
+        env = _secrets(specs)
         return {
             one.name: self.watch.why_not_well(one.container_id, env.get(one.name, ()))
             for one in observed.containers
@@ -289,19 +292,14 @@ def disk_of(url: str, root: str) -> Disk | None:
     return Disk(used, used + now.f_bavail * now.f_frsize)
 
 
-def _secrets(desired: Desired) -> dict[str, tuple[str, ...]]:
-    """Return the values that no log may show, by entry."""
-    return {
-        spec.name: (
-            *spec.definition.get("env", {}).values(),
-            *(
-                line
-                for one in spec.secret_files
-                for line in one.content.decode("utf-8", "replace").splitlines()
-            ),
-        )
-        for spec in desired.specs
-    }
+def _secrets(specs: Iterable[ContainerSpec]) -> dict[str, tuple[str, ...]]:
+    """Return the values that no log may show, by entry; there may be several specs of one."""
+    found: dict[str, tuple[str, ...]] = {}
+    for spec in specs:
+        files = (one.content.decode("utf-8", "replace").splitlines() for one in spec.secret_files)
+        env = spec.definition.get("env", {}).values()
+        found[spec.name] = (*found.get(spec.name, ()), *env, *(line for lines in files for line in lines))
+    return found
 
 
 def share_of(host_id: str, most: int) -> float:

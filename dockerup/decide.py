@@ -14,8 +14,8 @@ from dockerup.again import may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference
 from dockerup.desired import Desired
-from dockerup.due import utc
 from dockerup.going_back import given_up, goes_back, leans_on, took_port_of, way_back
+from dockerup.held_back import forgotten, forgotten_last, serves_on
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
@@ -72,8 +72,8 @@ def _decide(
 ) -> Decision:
     opened = open_ones.get(spec.name)
     image = image_now(spec, host, going)
-    memory = host.memories.get(spec.name)
-    family = tuple(one for one in host.families.get(spec.name, ()) if memory is None or one is not memory.one)
+    failed_ones = (host.failed_one(spec.name), host.failed_one(spec.name, former=True))
+    family = tuple(one for one in host.families.get(spec.name, ()) if one not in failed_ones)
     bound, missing = bindings(spec, host, made)
     keeper = find_keeper(spec, family, image, host, made, bound)
     leans = leans_on(family, open_ones)
@@ -96,49 +96,10 @@ def _decide(
     left = given_up(opened, decision, host) if opened is not None else None
     if left is not None:
         return left
-    decision = replace(decision, forget=_forgotten(decision, host), last_life=last_life)
+    forget = forgotten(decision, host)
+    last = forgotten_last(decision, forget, host)
+    decision = replace(decision, forget=forget, forget_last=last, last_life=last_life)
     return amended(decision, host)
-
-
-def _forgotten(decision: Decision, host: Host) -> Container | None:
-    """Return the failed container of an entry, if it is of no use any more."""
-    memory = host.memories.get(decision.spec.name)
-    if memory is None or protection(memory.one, host) or decision.held:
-        return None
-    tried = decision.keeper is None
-    keeper = decision.keeper
-    made_it = keeper is not None and keeper.running and not decision.image.held and memory.one is not keeper
-    return (
-        memory.one
-        if memory.stale or tried or (made_it and decision.cause.why is not Why.FAILED_BEFORE)
-        else None
-    )
-
-
-def _remembered(
-    spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, host: Host
-) -> Decision | None:
-    """Return the decision on an entry that failed as it is listed: what served before serves on."""
-    memory = host.memory(spec.name)
-    replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
-    fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
-    fit = [one for one in fit if one.running or may_start(one, host)]
-    if memory is None:
-        return None
-    cause = Cause(
-        Why.FAILED_BEFORE,
-        f"it is tried again after {utc(memory.until)}, or by: dockerup apply --retry {spec.name}",
-    )
-    if not fit:
-        others = [one for one in host.observed.containers if one.container_id in replaced and one.running]
-        return Decision(spec, cause, image, others[0], held=True) if others else None
-    keeper = max(fit, key=newest)
-    was = replaced[keeper.container_id]
-    ended = not keeper.running and (
-        not was.ran or (was.restart.startswith("on-failure") and keeper.exit_code == 0)
-    )
-    held = ended or was.restart == "no"
-    return Decision(spec, cause, image, keeper, () if held else rivals(family, keeper, host), held=held)
 
 
 def _decide_on(
@@ -166,7 +127,7 @@ def _decide_on(
         )
         if hold is not None:
             return _held(spec, family, image, hold)
-        remembered = _remembered(spec, family, image, host)
+        remembered = serves_on(spec, family, image, host)
         if remembered is not None:
             return remembered
         if waits is not None:
@@ -251,7 +212,9 @@ def waits_for(
             if name in spec.depends_on and sure:
                 return Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
             continue
-        reason = _unfit(decision, condition)
+        # What holds on to it has to go with it.
+        former = name in host.formers and name not in spec.bound_to
+        reason = Why.FAILED_BEFORE.value if former else _unfit(decision, condition)
         if reason and not (idle and _serves_as_before(decision, condition)):
             return Cause(Why.HELD_BACK, f"waits for {name}: {reason}")
     return None
@@ -357,7 +320,8 @@ def _why_new(
     if not same_image(old, image):
         before = host.local.digest_of(old.image_id, spec.image) or old.image_id
         after = image.digest or (image.local.image_id if image.local else "")
-        return Cause(Why.IMAGE, changes=(Difference("digest", _short(before), _short(after)),))
+        what = "with the definition that serves" if spec.name in host.formers else ""
+        return Cause(Why.IMAGE, what, (Difference("digest", _short(before), _short(after)),))
     amend = amendment(old, spec, host)
     if amend is not None and amend.refused:
         return Cause(Why.DEFINITION, amend.refused, amend.changes)

@@ -38,8 +38,9 @@ class Decision:
     `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those
     that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
     nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
-    `forget`: the failed container that is of no use any more. `last_life`: of its containers that run,
-    or did, none could be started again. `amend`: what changes in place of the keeper.
+    `forget`: the failed container that is of no use any more, `forget_last`: one that goes once all is well.
+    `last_life`: of its containers that run, or did, none could be started again. `amend`: what changes in
+    place of the keeper.
     """
 
     spec: ContainerSpec
@@ -53,6 +54,7 @@ class Decision:
     well: bool = True
     back: Transition | None = None
     forget: Container | None = None
+    forget_last: Container | None = None
     last_life: bool = False
     amend: Amendment | None = None
 

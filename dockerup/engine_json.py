@@ -93,7 +93,18 @@ def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
         check_seconds=_check_seconds(raw["Config"].get("Healthcheck") or {}),
         limits=None if podman else _limits(raw["HostConfig"]),
         removes_itself=bool(raw["HostConfig"].get("AutoRemove")),
+        secrets=_secrets(raw),
     )
+
+
+def _secrets(raw: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the values of what the table of keys calls secrets, by its path and their names."""
+    env = (one.partition("=") for one in raw["Config"].get("Env") or ())
+    options = (raw["HostConfig"].get("LogConfig") or {}).get("Config") or {}
+    return {
+        "env": {name: value for name, _, value in env},
+        "logConfiguration.options": {name: str(value) for name, value in options.items()},
+    }
 
 
 def _state(word: object) -> str:

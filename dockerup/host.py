@@ -12,7 +12,7 @@ from dockerup.desired import Desired
 from dockerup.due import not_due
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, told_by_a_registry, wanted_image
-from dockerup.memory import LONGEST_DELAY, Memory, failed_name, memory_of
+from dockerup.memory import LONGEST_DELAY, Memory, failed_name, failed_names, memory_of
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
@@ -60,7 +60,10 @@ class Host:
     """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
 
     `listed` are the names of the entries, `depended_on` those that an entry is bound to. `memories` are of
-    what failed, by entry; `brought_back` the ids of the containers that serve in the place of that.
+    what failed, by entry; `brought_back` the ids of the containers that serve in the place of that. `beside`
+    are of newer images that failed with what serves.
+    `formers` are the entries for which the definition that serves counts as listed; of others that are held
+    back `stuck` says why what serves stays as it is: see `former`.
     """
 
     desired: Desired
@@ -76,6 +79,9 @@ class Host:
     depended_on: frozenset[str]
     memories: Mapping[str, Memory]
     brought_back: Mapping[str, str]
+    beside: Mapping[str, Memory] = field(default_factory=dict)
+    formers: Mapping[str, ContainerSpec] = field(default_factory=dict)
+    stuck: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -111,32 +117,39 @@ class Host:
         return host._with_memories()
 
     def _with_memories(self) -> Host:
-        pairs = ((spec, self.by_name.get(failed_name(spec.name))) for spec in self.desired.specs)
-        memories = {
-            spec.name: self.memory_in(failed, spec)
-            for spec, failed in pairs
-            if failed is not None and failed.labels.get(labels.NAME) == spec.name
-        }
+        beside = self._each_memory(former=True)
+        host = replace(self, beside=beside)
+        memories = host._each_memory(former=False)
         brought_back = {
             container_id: name
             for name, memory in memories.items()
             if _holds(memory, name, self.policy, self.now)
             for container_id in labels.read_replaced(memory.one.labels)
         }
-        return replace(self, memories=memories, brought_back=brought_back)
+        return replace(host, memories=memories, brought_back=brought_back)
+
+    def _each_memory(self, *, former: bool) -> dict[str, Memory]:
+        pairs = ((spec, self.failed_one(spec.name, former=former)) for spec in self.desired.specs)
+        return {spec.name: self.memory_in(failed, spec) for spec, failed in pairs if failed is not None}
+
+    def failed_one(self, name: str, *, former: bool = False) -> Container | None:
+        """Return the failed container of an entry; `former`: that of the definition that served."""
+        found = self.by_name.get(failed_name(name, former=former))
+        return found if found is not None and found.labels.get(labels.NAME) == name else None
 
     def memory_in(self, failed: Container, spec: ContainerSpec) -> Memory:
         """Return what a failed container says of what an entry lists now."""
         image = wanted_image(spec, self.local, self.answers)
         waits, _ = not_due(spec, image.digest, self.policy.first_seen, self.now)
-        others = (one for one in self.families.get(spec.name, ()) if waits and one is not failed)
+        kept = waits or self._holds_image(self.beside.get(spec.name), spec.name)
+        others = (one for one in self.families.get(spec.name, ()) if kept and one is not failed)
         return memory_of(
             spec,
             failed,
             image,
             self.policy.health_timeout,
             told=told_by_a_registry(spec, self.answers),
-            meanwhile=[one.image_id for one in others],
+            meanwhile=[one.image_id for one in others if not is_failed(one)],
         )
 
     def memory(self, name: str) -> Memory | None:
@@ -149,9 +162,13 @@ class Host:
 
         Another definition is tried meanwhile, with the image that is proven.
         """
-        found = self.memories.get(name)
-        held = found is not None and found.of_image and _waits(found, name, self.policy, self.now)
-        return found if held else None
+        for found in (self.memories.get(name), self.beside.get(name)):
+            if self._holds_image(found, name):
+                return found
+        return None
+
+    def _holds_image(self, found: Memory | None, name: str) -> bool:
+        return found is not None and found.of_image and _waits(found, name, self.policy, self.now)
 
 
 def _holds(memory: Memory, name: str, policy: Policy, now: float) -> bool:
@@ -173,7 +190,12 @@ def entry_of(one: Container) -> str:
 
     One without a label that is called `NAME.dockerup-old` was moved aside for the entry NAME.
     """
-    return one.labels.get(labels.NAME) or re.sub(r"\.dockerup-(?:new|old|failed)$", "", one.name)
+    return one.labels.get(labels.NAME) or re.sub(r"\.dockerup-(?:new|old|failed|failed-image)$", "", one.name)
+
+
+def is_failed(one: Container) -> bool:
+    """Tell whether a container is called as one that failed for its entry."""
+    return one.name in failed_names(entry_of(one))
 
 
 def asides(name: str) -> tuple[str, str]:

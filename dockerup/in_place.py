@@ -13,10 +13,9 @@ from decimal import Decimal
 from dockerup import labels
 from dockerup.decision import Amendment, Decision, settled
 from dockerup.definition import SCHEME, Difference, definition_hash, differences
-from dockerup.host import Host, entry_of, managed, protection
+from dockerup.host import Host, entry_of, is_failed, managed, protection
 from dockerup.keys import CONTAINER_KEYS, LIMITS
 from dockerup.keys.row import NO_DEFAULT, Bonds, Change
-from dockerup.memory import failed_name
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Why
@@ -42,10 +41,15 @@ def same_definition(one: Container, spec: ContainerSpec, host: Host) -> bool:
     return same_make(one, spec) and amendment(one, spec, host) is None
 
 
+def differs(one: Container, spec: ContainerSpec, observed: Snapshot) -> bool:
+    """Tell whether a container is known to have something else than its entry says now."""
+    return not same_make(one, spec) or known_hash(one, spec, observed) not in {"", _wanted_hash(spec)}
+
+
 def differences_of(one: Container, spec: ContainerSpec, observed: Snapshot) -> tuple[Difference, ...]:
     """Return what differs between an entry and what its container was made from or has by now."""
     in_place = _told_differences(one, spec, Change.IN_PLACE)
-    if _known_hash(one, spec, observed) == _wanted_hash(spec):
+    if known_hash(one, spec, observed) == _wanted_hash(spec):
         in_place = ()
     return tuple(sorted((*_told_differences(one, spec, Change.REPLACE), *in_place), key=lambda one: one.key))
 
@@ -72,7 +76,7 @@ def _made_with(one: Container, spec: ContainerSpec) -> str:
     return "" if _told_differences(one, spec, Change.IN_PLACE) else _wanted_hash(spec)
 
 
-def _known_hash(one: Container, spec: ContainerSpec, observed: Snapshot) -> str:
+def known_hash(one: Container, spec: ContainerSpec, observed: Snapshot) -> str:
     """Return the in-place hash that a container has by now, "" where nobody knows."""
     if observed.in_place is None:
         return ""
@@ -93,8 +97,8 @@ def _may_be_changed(one: Container, spec: ContainerSpec, host: Host) -> bool:
     return (
         managed(one)
         and not protection(one, host)
-        and one.name != failed_name(spec.name)
-        and _known_hash(one, spec, host.observed) != _wanted_hash(spec)
+        and not is_failed(one)
+        and known_hash(one, spec, host.observed) != _wanted_hash(spec)
         and same_make(one, spec)
     )
 
@@ -207,7 +211,7 @@ def _policy(one: Container, spec: ContainerSpec, host: Host) -> str:
     """Return the restart policy that a container has, or had before another was to take its place."""
     for other in host.families.get(spec.name, ()):
         before = labels.read_replaced(other.labels).get(one.container_id)
-        if before is not None and other.name != failed_name(spec.name):
+        if before is not None and not is_failed(other):
             return before.restart
     return one.detail.restart if one.detail is not None else ""
 

@@ -35,7 +35,7 @@ def find_keeper(
         and one.state not in {"dead", "removing"}
         and same_make(one, spec)
         and same_image(one, image)
-        and _same_bonds(one, spec, made, bound)
+        and same_bonds(one, spec, made, bound)
         and not lost_networks(one, spec, host)
     ]
     lacks = {one.container_id: amendment(one, spec, host) for one in fit}
@@ -61,7 +61,7 @@ def same_image(one: Container, image: WantedImage) -> bool:
     return one.image_id == image.local.image_id or one.part in image.local.parts
 
 
-def _same_bonds(
+def same_bonds(
     one: Container,
     spec: ContainerSpec,
     made: Mapping[str, Decision],

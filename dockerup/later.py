@@ -12,9 +12,8 @@ from dockerup import labels
 from dockerup.again import may_start
 from dockerup.definition import described
 from dockerup.due import not_due, utc
-from dockerup.host import Host, managed
+from dockerup.host import Host, is_failed, managed
 from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_image
-from dockerup.memory import failed_name
 from dockerup.snapshot import Container, Image
 from dockerup.spec import ContainerSpec
 from dockerup.turns import failed_sibling_image
@@ -25,7 +24,7 @@ def image_now(spec: ContainerSpec, host: Host, without: Collection[str] = ()) ->
 
     `without` are the ids of containers that will not be there.
     """
-    newest, latest = wanted_image(spec, host.local, host.answers), _latest(spec, host)
+    newest, latest = wanted_image(spec, host.local, host.answers), newest_proven(spec, host)
     here = _here(spec, latest, host)
     memory = host.failed_image(spec.name)
     if here is None:
@@ -53,14 +52,12 @@ def _as_it_is(spec: ContainerSpec, here: Image, host: Host) -> WantedImage:
     return WantedImage(here, None, host.local.digest_of(here.image_id, spec.image), certain=True)
 
 
-def _latest(spec: ContainerSpec, host: Host) -> Container | None:
+def newest_proven(spec: ContainerSpec, host: Host) -> Container | None:
     """Return the container of an entry that was proven last, or began last where none was.
 
     One that a replacement is not through with was proven, and what failed was not.
     """
-    found = [
-        one for one in host.families.get(spec.name, ()) if managed(one) and one.name != failed_name(spec.name)
-    ]
+    found = [one for one in host.families.get(spec.name, ()) if managed(one) and not is_failed(one)]
     proven = {old for one in found for old, was in labels.read_replaced(one.labels).items() if was.ran}
 
     def age(one: Container) -> tuple[object, ...]:

@@ -1,7 +1,8 @@
 """What failed for an entry, and when it is tried again. Pure.
 
 The failed container itself is the memory: it stays, stopped, as `NAME.dockerup-failed`, and its labels tell
-which definition with which image it was, and how often that was tried.
+which definition with which image it was, and how often that was tried. A newer image that failed with the
+definition that served (see `former`) is remembered beside that one, as `NAME.dockerup-failed-image`.
 """
 
 from __future__ import annotations
@@ -33,9 +34,14 @@ class Memory:
     of_image: bool
 
 
-def failed_name(name: str) -> str:
-    """Return what an entry's failed container is called."""
-    return f"{name}.dockerup-failed"
+def failed_name(name: str, *, former: bool = False) -> str:
+    """Return what an entry's failed container is called; `former`: one of the definition that served."""
+    return f"{name}.dockerup-failed{'-image' if former else ''}"
+
+
+def failed_names(name: str) -> tuple[str, str]:
+    """Return what an entry's failed containers are called."""
+    return failed_name(name), failed_name(name, former=True)
 
 
 def memory_of(

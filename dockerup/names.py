@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dockerup.host import Host, asides, entry_of, managed, protection
-from dockerup.memory import failed_name
+from dockerup.memory import failed_names
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 
@@ -25,7 +25,7 @@ class Stray:
 def strays(host: Host) -> list[Stray]:
     """Return the containers that are in the way by their names, in the order in which they can be renamed."""
     owner = {
-        called: name for name in sorted(host.listed) for called in (name, *asides(name), failed_name(name))
+        called: name for name in sorted(host.listed) for called in (name, *asides(name), *failed_names(name))
     }
     taken = set(host.by_name)
     found = []

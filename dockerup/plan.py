@@ -23,11 +23,11 @@ from dockerup.clean_up import write_clean_up
 from dockerup.decide import decide_all
 from dockerup.decision import Decision
 from dockerup.desired import Desired
-from dockerup.host import Host, Policy, dependents_first, entry_of, managed, protection, stays
+from dockerup.former import with_formers
+from dockerup.host import Host, Policy, dependents_first, entry_of, is_failed, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.in_place import remembered, unsure
 from dockerup.labels import AFTER, BOUND, read_list, read_map
-from dockerup.memory import failed_name
 from dockerup.names import Stray, straightened, strays
 from dockerup.networks import removable, users_of, write_networks, write_unused_networks
 from dockerup.olds import owners, port_givers
@@ -78,8 +78,9 @@ def make_plan(
         _write_names(found, sheet)
         host = Host.of(desired, straightened(observed, found), answers, policy, now)
     opened, wanted = transitions(host)
+    host, unknown = with_formers(host, opened)
     listed = (one for name in host.listed for one in host.families.get(name, ()))
-    wanted |= doubtful(listed, now) | unsure(host)
+    wanted |= unknown | doubtful(listed, now) | unsure(host)
     if wanted:
         return Plan(wanted=wanted)
     decisions = decide_all(host, opened)
@@ -93,7 +94,8 @@ def make_plan(
     write_unused_networks(host, sheet)
     plan = sheet.plan((*_notes(host), *adoption.notes, *sheet.notes))
     check(plan, host)
-    return replace(plan, adopted=adoption.records, in_place=remembered(host))
+    formers = tuple(host.formers.values())
+    return replace(plan, adopted=adoption.records, in_place=remembered(host), formers=formers)
 
 
 def _write_names(found: list[Stray], sheet: Sheet) -> None:
@@ -184,7 +186,7 @@ def _needed_by(host: Host) -> dict[ContainerId, list[ContainerId]]:
     """Return, by what they need, the containers that could not be started any more without it."""
     found: dict[ContainerId, list[ContainerId]] = {}
     for one in host.observed.containers:
-        if one.name != failed_name(entry_of(one)):
+        if not is_failed(one):
             for needed in needs_running(one):
                 found.setdefault(needed, []).append(one.container_id)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from threading import Event
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from dockerup.decide import decide_all, stands_still
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.execute import Outcome, Result, execute, is_cut_short
+from dockerup.former import former_specs, with_formers
 from dockerup.history import append
 from dockerup.history_entries import entries_of
 from dockerup.host import Host, Policy
@@ -29,6 +30,7 @@ from dockerup.plan import make_plan
 from dockerup.records import dataclass
 from dockerup.report import Report
 from dockerup.snapshot import ContainerId, Snapshot
+from dockerup.spec import ContainerSpec
 from dockerup.state import Cache
 from dockerup.status import Row, rows_of, shown
 from dockerup.steps import Plan
@@ -91,7 +93,8 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
                 notes += host.place_secrets(desired)
             work = _Work(desired, host, run, settings.concurrency)
             local = LocalImages.of(work.before.images)
-            asked = questions(desired.specs, local, pull=settings.pull) if run.look else frozenset()
+            specs = (*desired.specs, *former_specs(desired, work.before, time.time()))
+            asked = questions(specs, local, pull=settings.pull) if run.look else frozenset()
             policy = _policy(settings, run, work.before, host.engine.api, host.cannot_run(desired))
             if run.act and asked and stands_still(desired, work.observed):
                 # What needs no registry does not wait for one.
@@ -103,7 +106,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
             asked = asked if not run.stop.is_set() else frozenset()
             checked = host.ask(asked, missing, doubtful(asked, local), keep=run.act)
             notes += [*checked.notes, *_unknown(checked.answers)]
-            policy = _with_ages(replace(policy, unasked=frozenset()), desired, run, checked.answers)
+            policy = _with_ages(replace(policy, unasked=frozenset()), specs, run, checked.answers)
             policy = replace(work.go(checked.answers, policy), tried=frozenset())
             if run.act and desired.complete:
                 host.clear_secrets(desired, work.observed)
@@ -177,7 +180,7 @@ class _Work:
                 self.plan,
                 self._host.engine,
                 self._host.puller(self._run.listener.pulling),
-                self._host.prover(desired),
+                self._host.prover((*desired.specs, *self.plan.formers)),
                 self._concurrency,
                 stop,
                 self._run.listener.stage,
@@ -188,7 +191,8 @@ class _Work:
             self.look()
             names = suspects(latest, desired.specs)
             if names:
-                latest = blamed(latest, self._host.ends_of(names, self.observed, desired))
+                specs = (*desired.specs, *self.plan.formers)
+                latest = blamed(latest, self._host.ends_of(names, self.observed, specs))
                 self.results[-len(latest) :] = latest
             policy = replace(policy, retry=frozenset(), refused={**policy.refused, **refusals(latest)})
             failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
@@ -247,9 +251,11 @@ def _policy(
     )
 
 
-def _with_ages(policy: Policy, desired: Desired, run: Run, answers: Mapping[ImageRef, Answer]) -> Policy:
+def _with_ages(
+    policy: Policy, specs: Iterable[ContainerSpec], run: Run, answers: Mapping[ImageRef, Answer]
+) -> Policy:
     """Return the policy with what is known of how long images have been out, where an entry asks for that."""
-    waiting = {spec.image for spec in desired.specs if spec.update.min_age}
+    waiting = {spec.image for spec in specs if spec.update.min_age}
     found = {ref: answer.digest for ref, answer in answers.items() if isinstance(answer, Known)}
     digests = {digest for ref, digest in found.items() if ref in waiting}
     return replace(policy, first_seen=run.cache.first_seen(digests, time.time())) if digests else policy
@@ -276,6 +282,7 @@ def _decided(
     observed = adopt(desired, observed, policy).observed
     host = Host.of(desired, observed, answers, policy, time.time())
     opened, _ = transitions(host)
+    host, _ = with_formers(host, opened)
     return decide_all(host, opened), opened
 
 

@@ -35,7 +35,8 @@ class Detail:
     `check_seconds` is the longest that its health check may take to call it unhealthy, 0 without one.
     `asked` is there for a container that dockerup did not make.
     `limits` are those fields of `keys.LIMITS` that hold something, as text; None where the engine is one
-    that changes none of them in place.
+    that changes none of them in place. `secrets` are the values at each path of `keys.SECRETS`, by name, its
+    image's among them.
     `removes_itself`: the engine removes it as soon as it ends (`docker run --rm`).
     """
 
@@ -51,6 +52,7 @@ class Detail:
     asked: Asked | None = field(default=None, repr=False)
     limits: Mapping[str, str] | None = None
     removes_itself: bool = False
+    secrets: Mapping[str, Mapping[str, str]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

@@ -397,7 +397,8 @@ class Plan:
     `unneeded` are the images that nobody needs: what has happened to them lately has to be asked before they
     may go. `adopted` are the labels that containers would have which dockerup did not make and takes for an
     entry's: somebody has to remember them. `in_place` is to be remembered as well: see
-    `Snapshot.in_place`. `notes` are sentences for a person.
+    `Snapshot.in_place`. `formers` are entries that are planned for otherwise than listed: see `former`.
+    `notes` are sentences for a person.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -408,6 +409,7 @@ class Plan:
     adopted: Mapping[ContainerId, Mapping[str, str]] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
     in_place: Mapping[ContainerId, str] = field(default_factory=dict)
+    formers: tuple[ContainerSpec, ...] = field(default=(), repr=False)
 
     @property
     def changes(self) -> tuple[Node, ...]:

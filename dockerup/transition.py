@@ -12,8 +12,7 @@ from dataclasses import replace
 from dockerup import labels
 from dockerup.again import may_start
 from dockerup.definition import described
-from dockerup.host import Host, entry_of, managed, protection
-from dockerup.memory import failed_name
+from dockerup.host import Host, entry_of, is_failed, managed, protection
 from dockerup.proof import Verdict, judge
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId
@@ -55,7 +54,7 @@ def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerI
         for one in (transition.new, *transition.olds)
         if one.detail is None
     }
-    judged = {name: replace(one, reason=_reason(name, one)) for name, one in found.items()}
+    judged = {name: replace(one, reason=_reason(one)) for name, one in found.items()}
     return with_mates(judged), frozenset(wanted)
 
 
@@ -124,7 +123,7 @@ def was_stopped(old: Container) -> bool:
 
 def _is_open(name: str, transition: Transition) -> bool:
     new = transition.new
-    if new.name != failed_name(name):
+    if not is_failed(new):
         return True
     # The way back is done when all that ran runs again, under its own name.
     before = labels.read_replaced(new.labels)
@@ -132,9 +131,9 @@ def _is_open(name: str, transition: Transition) -> bool:
     return new.running or not back or (transition.last is not None and transition.last.name != name)
 
 
-def _reason(name: str, transition: Transition) -> str:
+def _reason(transition: Transition) -> str:
     new = transition.new
-    if new.name == failed_name(name):
+    if is_failed(new):
         return "it failed"
     if new.detail is None:
         return ""

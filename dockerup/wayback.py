@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 from dockerup import labels
 from dockerup.again import needs_running
 from dockerup.decision import Decision
-from dockerup.host import Host, asides, dependents_first, entry_of, managed, protection
+from dockerup.host import Host, asides, dependents_first, entry_of, is_failed, managed, protection
 from dockerup.memory import failed_name
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container, ContainerId
@@ -54,7 +54,7 @@ def _set_aside(decision: Decision, chain: Chain) -> None:
     set_restart(name, new, "no", cause, chain)
     if new.running:
         chain.add(Stop(name, existing(new), None, cause))
-    called = failed_name(name)
+    called = failed_name(name, former=labels.FORMER in new.labels)
     if new.name == called:
         return
     earlier = chain.host.by_name.get(called)
@@ -148,20 +148,28 @@ def _tidy(decision: Decision, chain: Chain) -> None:
         target = Existing(opened.new.container_id, asides(decision.spec.name)[0])
         chain.add(Remove(decision.spec.name, target, Cause(Why.LEFT_OVER)))
         return
-    stale = host.memory_in(opened.new, decision.spec).stale
+    stale = (
+        host.failed_one(decision.spec.name) is None
+        if labels.FORMER in opened.new.labels
+        else host.memory_in(opened.new, decision.spec).stale
+    )
     if stale or opened.new.labels.get(labels.CAUSE) == Why.BOUND.name:
         chain.add(Remove(decision.spec.name, existing(opened.new), Cause(Why.LEFT_OVER)))
 
 
 def _tag_back(decision: Decision, opened: Transition, chain: Chain) -> None:
-    """Let the local tag mean again what serves, unless another container is made from what it means now."""
+    """Let the local tag mean again what serves, unless another container is made from what it means now.
+
+    What failed is none: the engine starts it no more.
+    """
     ref, last, host = decision.spec.image, opened.last, chain.host
     tagged = host.local.by_tag.get(ref.familiar)
     if last is None or tagged is None or tagged.image_id != opened.new.image_id:
         return
     serves = host.local.by_id.get(last.image_id)
-    users = [one for one in host.observed.containers if one.image_id == tagged.image_id]
+    others = (one for one in host.observed.containers if one is not opened.new and not is_failed(one))
+    used = any(one.image_id == tagged.image_id for one in others)
     known = serves is not None and host.local.digest_of(serves.image_id, ref)
-    if not known or ref.untagged or last.image_id == tagged.image_id or users != [opened.new]:
+    if not known or ref.untagged or last.image_id == tagged.image_id or used:
         return
     chain.add(Tag(decision.spec.name, last.image_id, ref.familiar, tagged.image_id, decision.cause))

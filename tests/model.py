@@ -59,7 +59,8 @@ class Killed(BaseException):
 class Content:
     """What an image is: its id, the paths it declares as volumes, and how its program ends, if at once.
 
-    `unwell`: its program runs, and never becomes what proves a container.
+    `unwell`: its program runs, and never becomes what proves a container. A container whose env has EXITS, a
+    number, or UNWELL does so whatever its image is.
     """
 
     image_id: ImageId
@@ -95,6 +96,12 @@ class Box:
     networks: dict[str, str] = field(default_factory=dict)  # name -> id, "" before the first start
     endpoints: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     limits: dict[str, str] = field(default_factory=dict)
+    secrets: dict[str, dict[str, str]] = field(default_factory=dict)
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Its variables."""
+        return self.secrets.get("env", {})
 
 
 @dataclass
@@ -181,7 +188,15 @@ class Model:
             return None
         again = 1 if box.state == "restarting" else 0
         limits = dict(box.limits)
-        return Detail(box.restart, box.state, box.exit_code or 0, again, box.error, limits=limits)
+        return Detail(
+            box.restart,
+            box.state,
+            box.exit_code or 0,
+            again,
+            box.error,
+            limits=limits,
+            secrets=copy.deepcopy(box.secrets),
+        )
 
     def prove(self, container_id: ContainerId, step: Prove, stop: threading.Event) -> bool:
         """Wait for a container as dockerup.watch does; here all that happens has happened already."""
@@ -194,7 +209,8 @@ class Model:
             still = box.state in {"created", "exited"}
             if verdict is Verdict.FAILED or (verdict is Verdict.PENDING and still):
                 raise ModelError(None, why or "it does not run")
-            if verdict is Verdict.PENDING and self.contents[box.image_id].unwell:
+            unwell = self.contents[box.image_id].unwell or "UNWELL" in box.env
+            if verdict is Verdict.PENDING and unwell:
                 raise ModelError(None, "it was not healthy within 60 seconds")
             ends = step.job or step.goal is Goal.ENDED
             return verdict is Verdict.PROVEN or not ends or bool(step.failed_name)
@@ -355,6 +371,7 @@ class Model:
                 networks=dict.fromkeys(_networks(config, endpoints), ""),
                 endpoints=dict(endpoints),
                 limits=limits_of(config),
+                secrets=_secrets(body, config),
             )
             self.boxes[box.container_id] = box
             return box.container_id
@@ -433,6 +450,7 @@ class Model:
         box.published = tuple(self._publish(port) for port in box.ports)
         box.started_once, box.stopped_by_hand, box.error = True, False, ""
         ends = self.contents[box.image_id].exits if box.image_id in self.contents else None
+        ends = int(box.env["EXITS"]) if "EXITS" in box.env else ends
         again = box.restart in {"always", "unless-stopped"} or (box.restart.startswith("on-failure") and ends)
         box.state = "running" if ends is None else "restarting" if again else "exited"
         box.exit_code = ends
@@ -646,3 +664,9 @@ def _ports(bindings: Mapping[str, list[dict[str, str]]]) -> Iterator[Port]:
         for host in hosts:
             host_port = int(host.get("HostPort") or 0)
             yield Port(int(number), host_port, protocol, host.get("HostIp", ""))
+
+
+def _secrets(body: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return what an inspection tells of env and of the options of the log; an image has a PATH, too."""
+    env = dict(one.split("=", 1) for one in ("PATH=/bin", *body.get("Env", ())))
+    return {"env": env, "logConfiguration.options": dict(config.get("LogConfig", {}).get("Config", {}))}

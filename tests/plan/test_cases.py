@@ -172,6 +172,7 @@ def container_of(
             restarts=one.get("restarts", 0),
             error=one.get("error", ""),
             limits={**(limits_of(spec) if spec else {}), **one.get("limits", {})},
+            secrets=secrets_of(spec) if spec else {},
         ),
         health=one.get("health", ""),
     )
@@ -182,6 +183,12 @@ def limits_of(spec: ContainerSpec) -> dict[str, str]:
     config = create_body(spec, {}, (), dict.fromkeys(spec.bound_to, ""))["HostConfig"]
     found = {field: str(config[field]) for field in LIMITS if config.get(field)}
     return {**({"MemorySwap": str(2 * config["Memory"])} if "Memory" in found else {}), **found}
+
+
+def secrets_of(spec: ContainerSpec) -> dict[str, dict[str, str]]:
+    """Return what the engine tells of an entry's container that no label does."""
+    options = spec.definition.get("logConfiguration", {}).get("options", {})
+    return {"env": {"PATH": "/bin", **spec.definition.get("env", {})}, "logConfiguration.options": options}
 
 
 def _joined(one: Mapping[str, Any], spec: ContainerSpec | None) -> dict[str, str]:

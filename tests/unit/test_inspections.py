@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dockerup.engine_json import container_from, detail_from, memory_from
+from dockerup.keys import SECRETS
 
 
 def inspected(**host_config: Any) -> dict[str, Any]:
@@ -16,6 +17,19 @@ def inspected(**host_config: Any) -> dict[str, Any]:
 def test_limits_are_those_that_hold_something() -> None:
     raw = inspected(Memory=8 << 20, MemorySwap=-1, NanoCpus=0, CpusetCpus="", CpuShares=None, Ulimits=[])
     assert detail_from(raw).limits == {"Memory": "8388608", "MemorySwap": "-1"}
+
+
+def test_each_secret_of_the_table_of_keys_is_told() -> None:
+    log = {"Type": "syslog", "Config": {"tag": "hunter2"}}
+    raw = {**inspected(LogConfig=log), "Config": {"Env": ["A=1=2", "EMPTY=", "NONE"]}}
+    told = detail_from(raw)
+    assert told.secrets == {
+        "env": {"A": "1=2", "EMPTY": "", "NONE": ""},
+        "logConfiguration.options": {"tag": "hunter2"},
+    }
+    assert told.secrets.keys() == {".".join(path) for path in SECRETS}
+    assert "hunter2" not in repr(told)
+    assert set(map(str, detail_from(inspected()).secrets.values())) == {"{}"}
 
 
 @pytest.mark.parametrize(("pids", "limits"), [(9, {"PidsLimit": "9"}), (0, {}), (-1, {}), (None, {})])

@@ -1,0 +1,76 @@
+"""What serves while an entry is held back since it failed as listed, and when that is forgotten. Pure."""
+
+from __future__ import annotations
+
+from dockerup import labels
+from dockerup.again import may_start
+from dockerup.decision import Decision
+from dockerup.definition import described
+from dockerup.due import utc
+from dockerup.host import Host, protection
+from dockerup.images import WantedImage
+from dockerup.keeper import newest
+from dockerup.olds import rivals
+from dockerup.snapshot import Container
+from dockerup.spec import ContainerSpec
+from dockerup.steps import Cause, Why
+
+
+def forgotten(decision: Decision, host: Host) -> Container | None:
+    """Return the failed container of an entry, if it is of no use any more."""
+    memory = host.memories.get(decision.spec.name)
+    if memory is None or protection(memory.one, host) or decision.held:
+        return None
+    tried = decision.keeper is None
+    keeper = decision.keeper
+    made_it = keeper is not None and keeper.running and not decision.image.held and memory.one is not keeper
+    return (
+        memory.one
+        if memory.stale or tried or (made_it and decision.cause.why is not Why.FAILED_BEFORE)
+        else None
+    )
+
+
+def forgotten_last(decision: Decision, forget: Container | None, host: Host) -> Container | None:
+    """Return what failed with the former definition, once it holds nothing back any more."""
+    name = decision.spec.name
+    beside, memory = host.beside.get(name), host.memories.get(name)
+    if beside is None or decision.held or protection(beside.one, host):
+        return None
+    needed = host.failed_image(name) is beside or (memory is not None and forget is not memory.one)
+    return None if needed else beside.one
+
+
+def serves_on(
+    spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, host: Host
+) -> Decision | None:
+    """Return the decision on an entry that failed as it is listed: what served before serves on."""
+    memory = host.memory(spec.name)
+    replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
+    replaced.update({one.container_id: _as_it_was(one) for one in family if labels.FORMER in one.labels})
+    fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
+    fit = [one for one in fit if one.running or may_start(one, host)]
+    if memory is None:
+        return None
+    stuck = host.stuck.get(spec.name)
+    cause = Cause(
+        Why.FAILED_BEFORE,
+        f"it is tried again after {utc(memory.until)}, or by: dockerup apply --retry {spec.name}"
+        + (f"; what serves stays as it is: {stuck}" if stuck else ""),
+    )
+    if not fit:
+        others = [one for one in host.observed.containers if one.container_id in replaced and one.running]
+        return Decision(spec, cause, image, others[0], held=True) if others else None
+    keeper = max(fit, key=newest)
+    was = replaced[keeper.container_id]
+    ended = not keeper.running and (
+        not was.ran or (was.restart.startswith("on-failure") and keeper.exit_code == 0)
+    )
+    held = ended or was.restart == "no"
+    return Decision(spec, cause, image, keeper, () if held else rivals(family, keeper, host), held=held)
+
+
+def _as_it_was(one: Container) -> labels.Before:
+    """Return what a container was that has served while the listed definition was held back."""
+    restart = described(one.labels.get(labels.DEFINITION, "")).get("restart", "always")
+    return labels.Before(str(restart), ran=True)
