@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dockerup.keys import CONTAINER_KEYS, SECRETS
-from dockerup.keys.row import Change
+from dockerup.keys.row import EACH, Change
 from dockerup.records import dataclass
 
 SCHEME = 1
@@ -75,6 +75,18 @@ def described(label: str) -> Mapping[str, Any]:
         return {}
 
 
+def secret_options(definition: Mapping[str, Any]) -> list[str]:
+    """Return the options of log and volumes, of those that are lists with commas each part as well.
+
+    What the table of keys calls a secret, but for env: engines do not repeat that, and it may hold what they
+    do say, such as a port.
+    """
+    of_volumes = (one.get("volumeOptions", {}).get("driverOpts", {}) for one in definition.get("volumes", ()))
+    options = [definition.get("logConfiguration", {}).get("options", {}), *of_volumes]
+    values = [value for one in options for name, value in one.items() if name not in {"type", "device"}]
+    return [part for value in values for part in (value, *value.split(","))]
+
+
 def _difference(key: str, old: str | None, new: str | None) -> Difference:
     if key.startswith(_SECRET_KEYS):
         return Difference(key, "(hidden)" if old is not None else "", "(hidden)" if new is not None else "")
@@ -83,6 +95,8 @@ def _difference(key: str, old: str | None, new: str | None) -> Difference:
 
 def _hidden(value: Any, salt: str, path: tuple[str, ...]) -> Any:
     """Return a value with a digest in place of each secret inside of it; `path` is its own."""
+    if isinstance(value, list):
+        return [_hidden(one, salt, (*path, EACH)) for one in value]
     if not isinstance(value, Mapping):
         return value
     if path in SECRETS:

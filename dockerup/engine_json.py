@@ -98,12 +98,20 @@ def detail_from(raw: Mapping[str, Any], *, podman: bool = False) -> Detail:
 
 
 def _secrets(raw: Mapping[str, Any]) -> dict[str, dict[str, str]]:
-    """Return the values of what the table of keys calls secrets, by its path and their names."""
+    """Return the values of what the table of keys calls secrets, by its path and their names.
+
+    Of options of one name that several volumes have, it is the last one's.
+    """
     env = (one.partition("=") for one in raw["Config"].get("Env") or ())
     options = (raw["HostConfig"].get("LogConfig") or {}).get("Config") or {}
+    volumes = (one.get("VolumeOptions") or {} for one in raw["HostConfig"].get("Mounts") or ())
+    drivers = [(one.get("DriverConfig") or {}).get("Options") or {} for one in volumes]
     return {
         "env": {name: value for name, _, value in env},
         "logConfiguration.options": {name: str(value) for name, value in options.items()},
+        "volumes.*.volumeOptions.driverOpts": {
+            name: str(value) for of_one in drivers for name, value in of_one.items()
+        },
     }
 
 

@@ -28,7 +28,7 @@ from dockerup.image import parse_reference
 from dockerup.in_place import amendment, differs, known_hash, same_make
 from dockerup.keeper import bindings, same_bonds, same_image
 from dockerup.keys import CONTAINER_KEYS, SECRETS
-from dockerup.keys.row import Change
+from dockerup.keys.row import EACH, Change
 from dockerup.later import image_now, newest_proven
 from dockerup.memory import failed_name
 from dockerup.networks import lost_networks
@@ -201,13 +201,13 @@ def _with_all_secrets(definition: Mapping[str, Any], detail: Detail) -> Mapping[
     return definition
 
 
-def _with_secrets(
-    definition: Mapping[str, Any], path: tuple[str, ...], values: Mapping[str, str]
-) -> dict[str, Any]:
-    """Return a definition with the values of those secrets that it has at a path."""
+def _with_secrets(definition: Any, path: tuple[str, ...], values: Mapping[str, str]) -> Any:
+    """Return a part of a definition with the values of those secrets that it has at a path."""
+    if not path:
+        return {name: values.get(name, "") for name in definition}
     key, *inner = path
+    if key == EACH:
+        return [_with_secrets(one, tuple(inner), values) for one in definition]
     if key not in definition:
-        return dict(definition)
-    if inner:
-        return {**definition, key: _with_secrets(definition[key], tuple(inner), values)}
-    return {**definition, key: {name: values.get(name, "") for name in definition[key]}}
+        return definition
+    return {**definition, key: _with_secrets(definition[key], tuple(inner), values)}

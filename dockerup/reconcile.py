@@ -16,6 +16,7 @@ from dockerup.configuration import Configuration
 from dockerup.culprits import blamed, suspects
 from dockerup.decide import decide_all, stands_still
 from dockerup.decision import Decision
+from dockerup.definition import secret_options
 from dockerup.desired import Desired
 from dockerup.execute import Outcome, Result, execute, is_cut_short
 from dockerup.former import former_specs, with_formers
@@ -185,7 +186,7 @@ class _Work:
                 stop,
                 self._run.listener.stage,
             )
-            latest = tuple(_without_log_options(one, desired) for one in latest)
+            latest = tuple(_without_options(one, desired) for one in latest)
             self.results += latest  # before the next call to the engine, which may be gone by now
             self._remember({**begun(self.plan), **made(latest)})
             self.look()
@@ -222,14 +223,10 @@ class _Work:
         self.notes += self.plan.notes
 
 
-def _without_log_options(result: Result, desired: Desired) -> Result:
-    """Return a result whose text shows no option of its entry's log: the engine repeats a wrong one."""
-    specs = (spec for spec in desired.specs if spec.name == result.node.step.entry)
-    values = [
-        str(value)
-        for spec in specs
-        for value in (spec.definition.get("logConfiguration") or {}).get("options", {}).values()
-    ]
+def _without_options(result: Result, desired: Desired) -> Result:
+    """Return a result whose text shows no option of its entry's log and volumes: the engine repeats them."""
+    specs = [spec for spec in desired.specs if spec.name == result.node.step.entry]
+    values = [value for spec in specs for value in secret_options(spec.definition)]
     return replace(result, text=hidden(result.text, values)) if result.text and values else result
 
 

@@ -14,7 +14,7 @@ from dockerup.keys.identity import IDENTITY
 from dockerup.keys.life import LIFE
 from dockerup.keys.network import NETWORK
 from dockerup.keys.resources import RESOURCES
-from dockerup.keys.row import Change, ContainerKey, Field
+from dockerup.keys.row import EACH, Change, ContainerKey, Field
 from dockerup.keys.security import SECURITY
 from dockerup.keys.storage import STORAGE
 from dockerup.objects import object_of
@@ -32,11 +32,11 @@ CONTAINER_KEYS: Mapping[str, ContainerKey] = {
 SECRETS: frozenset[tuple[str, ...]] = frozenset(
     (name, *row.secrets) for name, row in CONTAINER_KEYS.items() if row.secrets is not None
 )
-# The same paths by every name that a person may write.
+# The same paths by every name that a person may write, but for those inside of lists.
 WRITTEN_SECRETS: frozenset[tuple[str, ...]] = frozenset(
     (written, *row.secrets)
     for name, row in CONTAINER_KEYS.items()
-    if row.secrets is not None
+    if row.secrets is not None and EACH not in row.secrets
     for written in (name, *row.key.aliases)
 )
 # The fields of HostConfig that the engine can change in a living container, each with its key. The restart

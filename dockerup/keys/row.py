@@ -47,6 +47,7 @@ class Bonds:
 Tell = Callable[[Any, Bonds], Mapping[str, Any]]
 # The parts of a value that an old engine does not know, each with the least version of its API that does. The
 # whole definition may have a part in that.
+EACH = "*"
 Needs = Callable[[Any, Mapping[str, Any]], Iterable[tuple[str, str]]]
 
 
@@ -55,8 +56,8 @@ class ContainerKey:
     """A row of the table: a key of a container, and what a change of it asks for.
 
     `default` is what a key that is left out means, and is told the engine then. `secrets` is the path inside
-    of it to the object whose values nobody may see; None: there is none. `tell` is None for a key that means
-    nothing to the engine.
+    of it to the object whose values nobody may see, with EACH for an element of a list; None: there is none.
+    `tell` is None for a key that means nothing to the engine.
     """
 
     key: Key

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dockerup import kinds
 from dockerup.amounts import size
 from dockerup.keys import volumes, words
-from dockerup.keys.row import ContainerKey, row, to
+from dockerup.keys.row import EACH, ContainerKey, row, to
 
 STORAGE: Mapping[str, ContainerKey] = {
     "volumes": row(
@@ -15,6 +15,7 @@ STORAGE: Mapping[str, ContainerKey] = {
         "volumes and host directories: objects, or `SOURCE:PATH:ro` as Compose has it",
         tell=volumes.tell_volumes,
         default=[],
+        secrets=(EACH, "volumeOptions", "driverOpts"),  # such as the password of a share
         needs=volumes.needs_of_volumes,
     ),
     "mountPoints": row(volumes.mount_points(), "ECS's form of `volumes` by name", default=[]),

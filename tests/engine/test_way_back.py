@@ -347,6 +347,19 @@ def test_secret_that_a_failing_container_prints_is_told_to_nobody(story: Story) 
     assert "invalid fluentd-address" in ran.stderr
     assert secret not in ran.stdout + ran.stderr + story.run("history", "--json").stdout
 
+    options = {"type": "tmpfs", "device": "tmpfs", "o": f"size=1m,password={secret}"}
+    share = {
+        "volume": "share",
+        "containerPath": "/s",
+        "volumeOptions": {"driverOpts": options},
+    }
+    define_web(story, volumes=[{"containerPath": "/data"}, share])
+    ran = story.run(code=1)
+
+    assert "failed to mount local volume" in ran.stderr
+    said = [ran.stdout, ran.stderr, *(story.run(one).stdout for one in ("plan", "status", "history"))]
+    assert secret not in "".join([*said, str(story.labels(FAILED))])
+
 
 def test_what_failed_is_tried_again_when_a_person_asks_and_is_forgotten_when_it_works(story: Story) -> None:
     before = good_web(story)

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerup.definition import definition_hash, describe, differences
+from dockerup.definition import definition_hash, describe, differences, secret_options
 from dockerup.keys import CONTAINER_KEYS
 from dockerup.keys.row import Change
 from dockerup.problems import Origin
@@ -262,6 +262,17 @@ def test_no_value_of_a_log_option_is_in_a_description_or_a_difference(
     said += [str(other) for other in differences(describe({"image": "nginx:latest"}, salt), one) or ()]
     assert len(said) == 2 * len(options) + 2
     assert not [value for value in options.values() if value in described or value in "".join(said)]
+
+
+def test_no_option_of_a_volume_is_in_a_description_or_a_difference() -> None:
+    options = {"type": "cifs", "o": "username=web,password=hunter2"}
+    share = {"volume": "share", "containerPath": "/s", "volumeOptions": {"driverOpts": options}}
+    old, new = ({"image": "nginx", "volumes": volumes} for volumes in ([], [share]))
+    described, said = describe(spec(new).definition, "salt"), changed(old, new)
+    assert "volumeOptions" in described
+    assert "driverOpts" in "".join(said)
+    assert not [text for text in (described, *said) if "hunter2" in text or "cifs" in text]
+    assert secret_options(spec(new).definition) == [options["o"], "username=web", "password=hunter2"]
 
 
 def test_the_same_env_value_has_another_digest_under_another_salt() -> None:

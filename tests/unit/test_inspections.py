@@ -21,11 +21,14 @@ def test_limits_are_those_that_hold_something() -> None:
 
 def test_each_secret_of_the_table_of_keys_is_told() -> None:
     log = {"Type": "syslog", "Config": {"tag": "hunter2"}}
-    raw = {**inspected(LogConfig=log), "Config": {"Env": ["A=1=2", "EMPTY=", "NONE"]}}
+    share = {"Type": "volume", "VolumeOptions": {"DriverConfig": {"Options": {"o": "hunter2"}}}}
+    mounts = [{"Type": "bind"}, share]
+    raw = {**inspected(LogConfig=log, Mounts=mounts), "Config": {"Env": ["A=1=2", "EMPTY=", "NONE"]}}
     told = detail_from(raw)
     assert told.secrets == {
         "env": {"A": "1=2", "EMPTY": "", "NONE": ""},
         "logConfiguration.options": {"tag": "hunter2"},
+        "volumes.*.volumeOptions.driverOpts": {"o": "hunter2"},
     }
     assert told.secrets.keys() == {".".join(path) for path in SECRETS}
     assert "hunter2" not in repr(told)

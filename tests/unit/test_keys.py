@@ -927,8 +927,12 @@ def test_no_message_shows_what_stands_where_secrets_do(
     assert secret not in str(problem)
 
 
-def test_the_values_of_env_and_of_log_options_are_secrets() -> None:
-    assert sorted(SECRETS) == [("env",), ("logConfiguration", "options")]
+def test_the_values_of_env_and_of_log_and_volume_options_are_secrets() -> None:
+    assert sorted(SECRETS) == [
+        ("env",),
+        ("logConfiguration", "options"),
+        ("volumes", "*", "volumeOptions", "driverOpts"),
+    ]
 
 
 _DEVICE = {"hostPath": "/dev/a"}
