@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from dockerup import labels
+from dockerup.memory import failed_names
 from tests.engine.schedule_host import ENDS, RESTS, ScheduledHost
 from tests.engine.schedules import OWN_VOLUME, SHARE_LIFE, Entry
 from tests.engine.stories import Ran
@@ -84,7 +85,8 @@ def recovering(host: ScheduledHost) -> list[str]:
 
 def try_again(host: ScheduledHost, names: list[str]) -> list[Ran]:
     """Try again what is remembered as failed; returns the runs."""
-    failed = [name for name in names if f"{name}.dockerup-failed" in host.story.ids()]
+    there = host.story.ids()
+    failed = [name for name in names if not there.keys().isdisjoint(failed_names(name))]
     for name in failed:
         assert host.dockerup("apply", "--retry", name).returncode == 0
         host.see()
@@ -165,7 +167,8 @@ def assert_nothing_left(host: ScheduledHost, boxes: Boxes, uncertain: set[str]) 
 
     What is not listed serves on in the place of what failed. Without a list, what is unmanaged stays.
     """
-    allowed = {*host.listed} | {f"{name}.dockerup-failed" for name in uncertain & host.listed.keys()}
+    failed = {called for name in uncertain & host.listed.keys() for called in failed_names(name)}
+    allowed = host.listed.keys() | failed
     for name in boxes.keys() - allowed:
         box, found = boxes[name], boxes[name]["Config"]["Labels"]
         in_place = bool(uncertain) and found.get(labels.NAME) not in host.listed and runs_well(box)

@@ -12,6 +12,7 @@ from typing import Any, Callable
 import docker.errors
 
 from dockerup import labels
+from dockerup.memory import failed_names
 from tests.engine.schedules import (
     EXITS,
     IMAGE_VOLUME,
@@ -222,7 +223,7 @@ class ScheduledHost:
             return
         called, one = there[hand.which % len(there)]
         self.log[-1] += f": {called}"
-        if not called.endswith(".dockerup-failed"):
+        if called not in failed_names(entry_of(one)):
             self._touched(hand.what, entry_of(one))
         self.upset |= called not in self.listed or hand.what == "pause"
         verbs = {

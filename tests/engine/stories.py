@@ -116,7 +116,7 @@ class Story:
 
     def serving(self) -> dict[str, str]:
         """Return the id of every container, by name, but for those that failed and are kept for that."""
-        return {name: one for name, one in self.ids().items() if not name.endswith(".dockerup-failed")}
+        return {name: one for name, one in self.ids().items() if ".dockerup-failed" not in name}
 
     def inspect(self, name: str) -> Any:
         """Return all that the engine tells of a container."""

@@ -303,7 +303,7 @@ def test_plan_from_every_prefix_of_a_plan_is_the_rest_of_it(case: Case) -> None:
         assert found == expected, f"{plan}\nafter {done}:\n{again}"
 
 
-@fewer
+@settings(fewer, max_examples=fewer.max_examples // 2)  # each is a run for each of its calls
 @given(cases())
 def test_run_killed_at_any_call_is_finished_by_the_next(case: Case) -> None:
     for call, killed in enumerate(interrupted(case), 1):
