@@ -64,8 +64,8 @@ part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)
 part-pure: TESTS := tests/unit tests/plan
 
-test: $(HOST_READY) private-host lint $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
-	$(MAKE) --jobs=$(words $(PARTS)) --output-sync=target $(PARTS)
+test: $(HOST_READY) private-host $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
+	$(MAKE) --jobs=$(words lint $(PARTS)) --output-sync=target lint $(PARTS)
 
 $(PARTS):
 	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
@@ -75,7 +75,7 @@ test-crash: $(HOST_READY) private-host
 	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2 crash-writes
 
 crash-calls:
-	$(PRIVATE) $(PYTEST) -q -rP -m crash_all tests/engine/test_crash.py
+	$(PRIVATE) $(PYTEST) -q -rP -m crash_all tests/engine/test_crash.py tests/engine/test_held_back.py
 
 crash-writes:
 	$(PRIVATE) $(PYTEST) -q -rP -m crash_all tests/engine/test_state_writes.py
