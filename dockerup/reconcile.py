@@ -177,22 +177,22 @@ class _Work:
                 break
             self._host.engine.ready()
             self._remember(begun(self.plan))
+            specs = (*desired.specs, *self.plan.formers)
             latest = execute(
                 self.plan,
                 self._host.engine,
                 self._host.puller(self._run.listener.pulling),
-                self._host.prover((*desired.specs, *self.plan.formers)),
+                self._host.prover(specs),
                 self._concurrency,
                 stop,
                 self._run.listener.stage,
             )
-            latest = tuple(_without_options(one, desired) for one in latest)
+            latest = tuple(_without_options(one, specs) for one in latest)
             self.results += latest  # before the next call to the engine, which may be gone by now
             self._remember({**begun(self.plan), **made(latest)})
             self.look()
             names = suspects(latest, desired.specs)
             if names:
-                specs = (*desired.specs, *self.plan.formers)
                 latest = blamed(latest, self._host.ends_of(names, self.observed, specs))
                 self.results[-len(latest) :] = latest
             policy = replace(policy, retry=frozenset(), refused={**policy.refused, **refusals(latest)})
@@ -223,11 +223,13 @@ class _Work:
         self.notes += self.plan.notes
 
 
-def _without_options(result: Result, desired: Desired) -> Result:
+def _without_options(result: Result, specs: Collection[ContainerSpec]) -> Result:
     """Return a result whose text shows no option of its entry's log and volumes: the engine repeats them."""
-    specs = [spec for spec in desired.specs if spec.name == result.node.step.entry]
-    values = [value for spec in specs for value in secret_options(spec.definition)]
-    return replace(result, text=hidden(result.text, values)) if result.text and values else result
+    if not result.text:
+        return result
+    own = (spec for spec in specs if spec.name == result.node.step.entry)
+    values = [value for spec in own for value in secret_options(spec.definition)]
+    return replace(result, text=hidden(result.text, values))
 
 
 def _policy(
