@@ -197,7 +197,7 @@ class _Execution:
             if not running:
                 return
             done = wait(running, STOP_NOTICED, FIRST_COMPLETED).done
-            self._is_cut()
+            self._pass_on_stop()
             for future in sorted(done, key=lambda one: running[one].number):
                 self._settle(running.pop(future), future.result())
 
@@ -210,9 +210,13 @@ class _Execution:
         ]
 
     def _is_cut(self) -> bool:
+        self._pass_on_stop()
+        return self._cut.is_set()
+
+    def _pass_on_stop(self) -> None:
+        """Let the pulls and waits that are under way, which look at one event, see the caller's as well."""
         if self._stop.is_set():
             self._cut.set()
-        return self._cut.is_set()
 
     def _may_wait(self, node: Node) -> bool:
         """Tell whether a step can be left to the next run: none of a group that is half way through can.
