@@ -19,6 +19,8 @@ from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import Port, published
 from dockerup.steps import Goal
 
+_STARTED_AGAIN = frozenset({"always", "unless-stopped", "on-failure"})  # with a count it is given up in time
+
 
 @dataclass(frozen=True)
 class Transition:
@@ -116,9 +118,16 @@ def _ports_before(old: Container) -> tuple[Port, ...]:
 
 
 def was_stopped(old: Container) -> bool:
-    """Tell whether a container was stopped for a replacement of which nothing else is left."""
-    silent = old.detail is not None and old.detail.restart == "no"
-    return old.state == "exited" and silent and restart_before(old) != "no"
+    """Tell whether a container was stopped rather than ended: for a replacement, by a person, with the engine.
+
+    What ends with such a policy the engine starts again, but for what was killed, by whomever: also by an
+    engine that dies and finds it running when it is there again (moby's daemon/kill.go).
+    """
+    if old.state != "exited" or old.detail is None:
+        return False
+    if old.detail.restart == "no":  # for a replacement of which nothing else is left
+        return restart_before(old) != "no"
+    return old.detail.restart in _STARTED_AGAIN and not old.detail.error
 
 
 def _is_open(name: str, transition: Transition) -> bool:
