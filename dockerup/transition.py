@@ -118,10 +118,10 @@ def _ports_before(old: Container) -> tuple[Port, ...]:
 
 
 def was_stopped(old: Container) -> bool:
-    """Tell whether a container was stopped rather than ended: for a replacement, by a person, with the engine.
+    """Tell whether a container was stopped, rather than ended by itself.
 
-    What ends with such a policy the engine starts again, but for what was killed, by whomever: also by an
-    engine that dies and finds it running when it is there again (moby's daemon/kill.go).
+    What ends by itself the engine starts again by its policy; not what was killed, also by itself: it died,
+    and found the container running when it was there again (moby's daemon/kill.go).
     """
     if old.state != "exited" or old.detail is None:
         return False

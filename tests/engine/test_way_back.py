@@ -102,6 +102,13 @@ def has_a_bad_check(story: Story) -> None:
     define_web(story, healthCheck=check)
 
 
+def is_bad_and_here_when_the_old_one_is_killed(story: Story) -> None:
+    push_bad(story)
+    story.client.pull(story.registry.reference("web"))
+    story.client.kill("web")
+    story.wait_for_state("web", "exited")
+
+
 FAULTS = {
     "image that exits at once": Fault(push_bad, SAYS_EXIT),
     "image that exits after 3 s": Fault(ends_later, SAYS_EXIT),
@@ -115,6 +122,9 @@ FAULTS = {
     "image of another architecture": Fault(
         lambda story: push_bad(story, command=("/app",), files={"/app": "for another machine\n"}),
         ("exec format error",),
+    ),
+    "image that came before the old one was killed": Fault(
+        is_bad_and_here_when_the_old_one_is_killed, SAYS_EXIT
     ),
     "entry that makes it exit": Fault(
         lambda story: define_web(story, command=list(EXITS)), SAYS_EXIT, list_better, "good"
