@@ -33,12 +33,31 @@ from dockerup.olds import (
     rivals,
     unique,
 )
+from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition, with_mates
 from dockerup.turns import waits_for_turn
+
+
+@dataclass(frozen=True)
+class _Found:
+    """What is known of an entry before it is decided.
+
+    `family` are its containers but for those that failed, `bound` those that it holds on to. What else may
+    keep it from a change: one that it has to hold on to is `missing`, another's container is in the way
+    (`blocked`), a dependency is not there (`waits`), it is another replica's `turn`.
+    """
+
+    image: WantedImage
+    family: tuple[Container, ...]
+    bound: tuple[tuple[str, Target], ...]
+    missing: Cause | None
+    blocked: Cause | None
+    waits: Cause | None
+    turn: Cause | None
 
 
 def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) -> dict[str, Decision]:
@@ -92,7 +111,8 @@ def _decide(
     needed = needed_well(spec) if last_life and any(one.running for one in lived) else {}
     waits = waits_for(spec, family, host, made, needed)
     turn = waits_for_turn(spec, family, image, host, made, open_ones)
-    decision = _decide_on(spec, host, blocked, (image, family, bound, missing, keeper, waits, turn))
+    found = _Found(image, family, bound, missing, blocked.get(spec.name), waits, turn)
+    decision = _make(spec, host, found) if keeper is None else _keep(spec, keeper, host, found)
     left = given_up(opened, decision, host) if opened is not None else None
     if left is not None:
         return left
@@ -102,45 +122,38 @@ def _decide(
     return amended(decision, host)
 
 
-def _decide_on(
-    spec: ContainerSpec,
-    host: Host,
-    blocked: Mapping[str, Cause],
-    found: tuple[
-        WantedImage,
-        tuple[Container, ...],
-        tuple[tuple[str, Target], ...],
-        Cause | None,
-        Container | None,
-        Cause | None,
-        Cause | None,
-    ],
-) -> Decision:
-    image, family, bound, missing, keeper, waits, turn = found
-    if keeper is None:
-        hold = (
-            _too_early(spec, family, image, host)
-            or _hold(spec, family, host)
-            or missing
-            or blocked.get(spec.name)
-            or turn
-        )
-        if hold is not None:
-            return _held(spec, family, image, hold)
-        remembered = serves_on(spec, family, image, host)
-        if remembered is not None:
-            return remembered
-        if waits is not None:
-            return _held(spec, family, image, waits)
-        olds = (*rivals(family, None, host), *in_the_way(spec, host))
-        return Decision(spec, _why_new(spec, family, image, host, bound), image, None, unique(olds), bound)
-    olds = unique(
-        (*rivals(family, keeper, host), *replaced_by(keeper, host), *name_holders(spec, keeper, host))
+def _make(spec: ContainerSpec, host: Host, found: _Found) -> Decision:
+    """Return the decision on an entry none of whose containers can stay."""
+    image, family = found.image, found.family
+    hold = (
+        _too_early(spec, family, image, host)
+        or _hold(spec, family, host)
+        or found.missing
+        or found.blocked
+        or found.turn
     )
-    if settled(keeper, spec) and keeper.name != spec.name and spec.name in blocked:
-        return _held(spec, (keeper,), image, blocked[spec.name])
-    if missing is not None and has_lost_its_hold(keeper, spec, host):
-        return _held(spec, (keeper,), image, missing)
+    if hold is not None:
+        return _held(spec, family, image, hold)
+    remembered = serves_on(spec, family, image, host)
+    if remembered is not None:
+        return remembered
+    if found.waits is not None:
+        return _held(spec, family, image, found.waits)
+    olds = unique((*rivals(family, None, host), *in_the_way(spec, host)))
+    cause = _why_new(spec, family, image, host, found.bound)
+    return Decision(spec, cause, image, None, olds, found.bound)
+
+
+def _keep(spec: ContainerSpec, keeper: Container, host: Host, found: _Found) -> Decision:
+    """Return the decision on an entry of which one container stays, or goes on."""
+    image, bound = found.image, found.bound
+    olds = unique(
+        (*rivals(found.family, keeper, host), *replaced_by(keeper, host), *name_holders(spec, keeper, host))
+    )
+    if settled(keeper, spec) and keeper.name != spec.name and found.blocked:
+        return _held(spec, (keeper,), image, found.blocked)
+    if found.missing is not None and has_lost_its_hold(keeper, spec, host):
+        return _held(spec, (keeper,), image, found.missing)
     if keeper.state in {"running", "restarting"}:
         return _running(spec, image, keeper, olds, bound)
     again = spec.name in host.policy.retry
@@ -148,7 +161,7 @@ def _decide_on(
         why = Why.COMPLETE if complete(keeper, spec) else Why.FAILED
         cause = Cause(why, f"exit code {keeper.exit_code}" if why is Why.FAILED else "")
         return Decision(spec, cause, image, keeper, olds, bound, well=why is Why.COMPLETE)
-    hold = missing or blocked.get(spec.name) or waits or _together(spec, host) or _tried(spec, host)
+    hold = found.missing or found.blocked or found.waits or _together(spec, host) or _tried(spec, host)
     if hold is not None:
         return _held(spec, (keeper,), image, hold)
     olds = unique((*olds, *in_the_way(spec, host)))
