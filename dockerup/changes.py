@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from dockerup.execute import Outcome, Result
 from dockerup.freed import Freed, freed, space
+from dockerup.outcome import Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (

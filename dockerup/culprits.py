@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from dockerup.execute import Outcome, Result
+from dockerup.outcome import Outcome, Result
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Start
 

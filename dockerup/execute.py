@@ -6,46 +6,22 @@ A step whose own precondition no longer holds is refused: the host has moved on,
 
 from __future__ import annotations
 
-import enum
 import logging
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import replace
 from threading import Event
-from typing import Any, Callable, Protocol
+from typing import Callable
 
-from dockerup import labels
+from dockerup.calls import Calls, RefusedError, Verbs
 from dockerup.image import ImageRef
 from dockerup.listener import Stage, no_stage
+from dockerup.outcome import Outcome, Result
 from dockerup.problems import DockerupError
-from dockerup.records import dataclass
-from dockerup.snapshot import ContainerId, ImageId
-from dockerup.spec import ContainerSpec
-from dockerup.steps import (
-    ConnectNetwork,
-    Create,
-    CreateNetwork,
-    Existing,
-    Node,
-    Phase,
-    Plan,
-    Prove,
-    Pull,
-    Remove,
-    RemoveImage,
-    RemoveNetwork,
-    Rename,
-    SetRestart,
-    Signal,
-    Start,
-    Step,
-    Stop,
-    Tag,
-    Target,
-    Update,
-)
+from dockerup.snapshot import ContainerId
+from dockerup.steps import Node, Phase, Plan, Prove, Pull, Remove, RemoveImage, Signal, Start, Step, Stop, Tag
 
 LOG = logging.getLogger(__name__)
 
@@ -54,71 +30,6 @@ STOP_NOTICED = 0.25  # seconds
 Prover = Callable[[ContainerId, Prove, Event], bool]
 Fetcher = Callable[[ImageRef, Event], bool]
 Pool = Callable[[int], Executor]
-
-
-class Verbs(Protocol):
-    """What an engine can be asked to do; see `dockerup.engine.Engine`."""
-
-    def means(self, name: str, image_id: ImageId) -> bool: ...
-    def tag(self, source: str, tag: str) -> None: ...
-    def create(self, step: Create, ids: Mapping[str, str], labels: Mapping[str, str]) -> ContainerId: ...
-    def set_restart(self, container_id: ContainerId, restart: str) -> None: ...
-    def memory_used(self, container_id: ContainerId) -> int: ...
-    def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None: ...
-    def stop(self, container_id: ContainerId, timeout: int | None = None) -> None: ...
-    def start(self, container_id: ContainerId) -> None: ...
-    def unpause(self, container_id: ContainerId) -> None: ...
-    def rename(self, container_id: ContainerId, name: str) -> None: ...
-    def signal(self, name: str, signal: str) -> None: ...
-    def remove(self, container_id: ContainerId) -> None: ...
-    def remove_image(self, name: str) -> int | None: ...
-    def create_network(self, name: str, options: Mapping[str, Any]) -> None: ...
-    def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None: ...
-    def remove_network(self, network_id: str) -> None: ...
-
-
-class Outcome(enum.Enum):
-    """What became of a step."""
-
-    NOT_RUN = "not run"
-    DONE = "done"
-    FAILED = "failed"
-    REFUSED = "refused: the host has moved on"
-    UNDONE = "undone"
-    UNDO_FAILED = "could not be undone"
-
-
-@dataclass(frozen=True)
-class Result:
-    """What became of one node of the plan; `text` is the error.
-
-    `began` is in seconds of the monotonic clock, `seconds` how long it took, `undone` when it was taken back.
-    `freed` are the bytes that came back with an image, None where the engine does not tell.
-    """
-
-    node: Node
-    outcome: Outcome = Outcome.NOT_RUN
-    text: str = ""
-    began: float = 0.0
-    seconds: float = 0.0
-    undone: float = 0.0
-    freed: int | None = 0
-
-    @property
-    def asks_for_a_way_back(self) -> bool:
-        """Whether what took another's place failed: the next plan has the way back."""
-        named = isinstance(self.node.step, (Start, Prove)) and self.node.step.failed_name
-        return self.outcome is Outcome.FAILED and bool(named)
-
-
-def is_cut_short(results: Collection[Result]) -> bool:
-    """Tell whether anything was not begun, or was given up, though all that it waits for was done."""
-    done = {one.node.number for one in results if one.outcome is Outcome.DONE}
-    return any(one.outcome is Outcome.NOT_RUN and done.issuperset(one.node.after) for one in results)
-
-
-class _RefusedError(Exception):
-    """A step was planned for another state of the host."""
 
 
 def execute(
@@ -161,7 +72,7 @@ class _Execution:
         pulling: ExitStack,
     ) -> None:
         self._plan = plan
-        self._engine = engine
+        self._calls = Calls(engine)
         self._pull = pull
         self._prove = prove
         self._concurrency = concurrency
@@ -169,8 +80,6 @@ class _Execution:
         self._cut = Event()  # once this plan is to begin nothing new, be it for `stop` or for a way back
         self._pulling = pulling
         self._to_pull = {node.number for node in plan.nodes if isinstance(node.step, Pull)}
-        self._created: dict[str, ContainerId] = {}
-        self._freed: dict[str, int | None] = {}
         self._results = {node.number: Result(node) for node in plan.nodes}
 
     def run(self, pool: Pool) -> tuple[Result, ...]:
@@ -247,13 +156,13 @@ class _Execution:
         outcome, text = self._tried(node.step)
         if outcome is Outcome.DONE:
             LOG.info("%s: %s (%s)", node.step.entry, node.step, node.step.cause)
-        freed = self._freed.get(node.step.image, 0) if isinstance(node.step, RemoveImage) else 0
+        freed = self._calls.freed_by(node.step)
         return Result(node, outcome, text, began, time.monotonic() - began, freed=freed)
 
     def _tried(self, step: Step) -> tuple[Outcome, str]:
         try:
             return (Outcome.DONE if self._do(step) else Outcome.NOT_RUN), ""
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return Outcome.REFUSED, str(refused)
         except DockerupError as error:
             return Outcome.FAILED, str(error)
@@ -275,10 +184,10 @@ class _Execution:
             self._undo(node.group)
 
     def _set_aside(self, step: Step) -> None:
-        """Give what failed its name, which tells so to every later plan; those lead back."""
+        """Give what failed its name where that can be; where not, the next plan sees that it failed."""
         if isinstance(step, (Start, Prove)):
             try:
-                self._engine.rename(self._id(step.target), step.failed_name)
+                self._calls.set_aside(step)
             except DockerupError as error:
                 LOG.info("%s: not set aside: %s", step.entry, error)
 
@@ -290,7 +199,7 @@ class _Execution:
     def _undone(self, result: Result) -> Result:
         step = result.node.step
         try:
-            self._take_back(step)
+            self._calls.take_back(step)
         except DockerupError as error:
             LOG.info("%s: %s could not be undone: %s", step.entry, step, error)
             return replace(result, outcome=Outcome.UNDO_FAILED, text=str(error))
@@ -314,96 +223,8 @@ class _Execution:
     def _do(self, step: Step) -> bool:
         """Make the one engine call of a step. Returns False for a wait or a pull that has no end yet."""
         if isinstance(step, Prove):
-            return self._prove(self._id(step.target), step, self._cut)
+            return self._prove(self._calls.id_of(step.target), step, self._cut)
         if isinstance(step, Pull):
             return self._pull(step.image, self._cut)
-        self._call(step)
+        self._calls.make(step)
         return True
-
-    def _call(self, step: Step) -> None:
-        engine = self._engine
-        if isinstance(step, Tag):
-            engine.tag(step.source, step.tag)
-        elif isinstance(step, Create):
-            self._create(step)
-        elif isinstance(step, SetRestart):
-            engine.set_restart(self._id(step.target), step.restart)
-        elif isinstance(step, Update):
-            self._update(step)
-        elif isinstance(step, Stop):
-            _unless_gone(lambda: engine.stop(self._id(step.target), step.timeout))
-        elif isinstance(step, Rename):
-            engine.rename(self._id(step.target), step.name)
-        elif isinstance(step, Start):
-            (engine.unpause if step.paused else engine.start)(self._id(step.target))
-        elif isinstance(step, Signal):
-            engine.signal(step.name, step.signal)
-        elif isinstance(step, Remove):
-            _unless_gone(lambda: engine.remove(self._id(step.target)))
-        elif isinstance(step, RemoveImage):
-            _unless_gone(lambda: self._remove_image(step))
-        else:
-            self._call_for_network(step)
-
-    def _call_for_network(self, step: Step) -> None:
-        engine = self._engine
-        if isinstance(step, CreateNetwork):
-            engine.create_network(step.name, step.options)
-        elif isinstance(step, ConnectNetwork):
-            engine.connect(step.network, self._id(step.target), step.spec)
-        elif isinstance(step, RemoveNetwork):
-            _unless_gone(lambda: engine.remove_network(step.network_id))
-
-    def _take_back(self, step: Step) -> None:
-        """Make the call that is the inverse of a step. What was removed stays so: it was left over."""
-        engine = self._engine
-        if isinstance(step, Create):
-            engine.remove(self._created.pop(step.entry))
-        elif isinstance(step, SetRestart):
-            engine.set_restart(self._id(step.target), step.previous)
-        elif isinstance(step, Stop):
-            engine.start(self._id(step.target))
-        elif isinstance(step, Rename):
-            engine.rename(self._id(step.target), step.was)
-        elif isinstance(step, Start):
-            engine.stop(self._id(step.target))
-        elif isinstance(step, Tag) and step.previous is not None:
-            engine.tag(step.previous, step.tag)
-
-    def _create(self, step: Create) -> None:
-        same = step.unless_image is not None and self._engine.means(
-            step.spec.image.familiar, step.unless_image
-        )
-        if same:
-            raise _RefusedError("the newer image is the same for this platform")
-        ids = {name: self._id(target) for name, target in step.bound}
-        bound = {labels.BOUND: labels.write_map(ids)} if ids else {}
-        self._created[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
-
-    def _update(self, step: Update) -> None:
-        """Change a container in place; what the engine says no to is for the next plan to replace."""
-        container_id = step.target.container_id
-        try:
-            used = self._engine.memory_used(container_id) if step.room else 0
-            if step.room and used >= step.room:
-                raise _RefusedError(f"it uses {used} bytes of memory")
-            self._engine.update(container_id, dict(step.limits), step.restart)
-        except DockerupError as error:
-            if getattr(error, "status", None) is None:
-                raise
-            raise _RefusedError(getattr(error, "text", str(error))) from error
-
-    def _remove_image(self, step: RemoveImage) -> None:
-        self._freed[step.image] = self._engine.remove_image(step.image)
-
-    def _id(self, target: Target) -> ContainerId:
-        return target.container_id if isinstance(target, Existing) else self._created[target.entry]
-
-
-def _unless_gone(call: Callable[[], None]) -> None:
-    """Make a call whose aim is that something be gone; that it is gone already is no failure."""
-    try:
-        call()
-    except DockerupError as error:
-        if getattr(error, "status", None) != 404:
-            raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dockerup.execute import Outcome, Result
+from dockerup.outcome import Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import ImageId
 from dockerup.steps import Cause, RemoveImage, short_image

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from dockerup import labels
 from dockerup.changes import changes_of
-from dockerup.execute import Outcome, Result
 from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
+from dockerup.outcome import Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop, Why

@@ -18,7 +18,7 @@ from dockerup.decide import decide_all, stands_still
 from dockerup.decision import Decision
 from dockerup.definition import secret_options
 from dockerup.desired import Desired
-from dockerup.execute import Outcome, Result, execute, is_cut_short
+from dockerup.execute import execute
 from dockerup.former import former_specs, with_formers
 from dockerup.history import append
 from dockerup.history_entries import entries_of
@@ -26,6 +26,7 @@ from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, absent, doubtful, questions
 from dockerup.listener import Listener
+from dockerup.outcome import Outcome, Result, is_cut_short
 from dockerup.output import hidden
 from dockerup.plan import make_plan
 from dockerup.records import dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from dockerup.execute import Outcome, Result
+from dockerup.outcome import Outcome, Result
 from dockerup.snapshot import ContainerId
 from dockerup.steps import Plan, Update
 

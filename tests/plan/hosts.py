@@ -12,10 +12,11 @@ import pytest
 
 from dockerup.clean_up import is_full
 from dockerup.desired import Desired, combine
-from dockerup.execute import Result, execute
+from dockerup.execute import execute
 from dockerup.host import Host, Policy, entry_of, protection
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, questions
+from dockerup.outcome import Result
 from dockerup.plan import make_plan
 from dockerup.problems import Origin
 from dockerup.reconcile import ROUNDS

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from dockerup import labels
 from dockerup.definition import definition_hash
-from dockerup.execute import Outcome
 from dockerup.in_place import remembered, unsure
 from dockerup.keys import CONTAINER_KEYS, LIMITS
 from dockerup.keys.row import Change
+from dockerup.outcome import Outcome
 from dockerup.steps import Update
 from dockerup.updated import begun, made, refusals
 from tests.model import Killed

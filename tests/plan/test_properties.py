@@ -13,9 +13,9 @@ from hypothesis import given, note, settings
 from dockerup import labels
 from dockerup.body import create_body
 from dockerup.definition import definition_hash
-from dockerup.execute import Outcome, Result
 from dockerup.keys.networks import endpoint
 from dockerup.keys.row import Change
+from dockerup.outcome import Outcome, Result
 from dockerup.plan import make_plan
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockerup.culprits import blamed, suspects
-from dockerup.execute import Outcome, Result
+from dockerup.outcome import Outcome, Result
 from dockerup.problems import Origin
 from dockerup.sources.result import Item
 from dockerup.spec import ContainerSpec, parse

@@ -6,8 +6,8 @@ import pytest
 
 from dockerup.changes import changes_of
 from dockerup.engine_json import freed_by, lately_from
-from dockerup.execute import Outcome, Result
 from dockerup.freed import amount
+from dockerup.outcome import Outcome, Result
 from dockerup.snapshot import ImageEvent, ImageId
 from dockerup.steps import Cause, Node, Phase, RemoveImage, Why
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dockerup import labels
-from dockerup.execute import Outcome, Result
 from dockerup.history import Entry
 from dockerup.history_entries import entries_of
 from dockerup.image import parse_reference
+from dockerup.outcome import Outcome, Result
 from dockerup.problems import Origin
 from dockerup.snapshot import Container, ContainerId, Image, ImageId, Snapshot
 from dockerup.sources.result import Item
