@@ -19,7 +19,8 @@ from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import Port, published
 from dockerup.steps import Goal
 
-_STARTED_AGAIN = frozenset({"always", "unless-stopped", "on-failure"})  # with a count it is given up in time
+# With a count the engine gives it up in time, and what did its work stays.
+_ALWAYS, _ON_FAILURE = frozenset({"always", "unless-stopped"}), "on-failure"
 
 
 @dataclass(frozen=True)
@@ -127,7 +128,8 @@ def was_stopped(old: Container) -> bool:
         return False
     if old.detail.restart == "no":  # for a replacement of which nothing else is left
         return restart_before(old) != "no"
-    return old.detail.restart in _STARTED_AGAIN and not old.detail.error
+    again = old.detail.restart in _ALWAYS or (old.detail.restart == _ON_FAILURE and old.exit_code != 0)
+    return again and not old.detail.error
 
 
 def _is_open(name: str, transition: Transition) -> bool:
