@@ -11,22 +11,30 @@ from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Callable
+from urllib.parse import quote
 
 from dockerup import labels as label_names
 from dockerup import neighbour
 from dockerup.body import create_body
-from dockerup.engine_client import EngineClient, forget, told
-from dockerup.engine_error import CALL_TIMEOUT, EngineError, raise_for
+from dockerup.engine_client import NOTHING, EngineClient, answer_of, forget, told
+from dockerup.engine_error import CALL_TIMEOUT, ODD, EngineError, raise_for
 from dockerup.engine_json import (
     container_from,
     detail_from,
+    event_from,
     freed_by,
+    has_terminal,
+    id_from,
     image_from,
+    image_id_from,
+    info_from,
     lately_from,
     memory_from,
     network_from,
     parts_from,
+    stop_seconds_from,
 )
 from dockerup.image import ImageRef
 from dockerup.keys.life import policy
@@ -37,7 +45,7 @@ from dockerup.logins import Login
 from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines
 from dockerup.secret_files import secrets_directory
-from dockerup.snapshot import Asked, ContainerId, Detail, Image, ImageId, Lately, Snapshot
+from dockerup.snapshot import Asked, Container, ContainerId, Detail, Image, ImageId, Lately, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Create
 
@@ -45,16 +53,6 @@ if TYPE_CHECKING:
     from dockerup.streams import Events, Stream
 
 STOP_SECONDS = 10  # the engine's own, for a container that names none
-# How it reaches registries, and where its data is.
-ENGINE_INFO = (
-    "RegistryConfig",
-    "HttpProxy",
-    "HttpsProxy",
-    "NoProxy",
-    "DockerRootDir",
-    "Architecture",
-    "KernelVersion",
-)
 # The first API versions that tell which manifests an index names and which of them are here (containerd's
 # image store; Engine 27.2 and 28.0). Before them, an index with anything new in it is another image.
 LISTED_MANIFESTS = (1, 47)
@@ -112,28 +110,31 @@ class Engine:
         with told("reach", self.url):
             self._api.ping()
 
-    def get(self, path: str) -> Any:
-        """Return the engine's answer to GET `path`, such as "/info". Raises EngineError."""
-        return self._client.ask("ask for", path, path).body
+    def get(self, path: str) -> dict[str, Any]:
+        """Return the object that the engine answers to GET `path`, such as "/info". Raises EngineError."""
+        return self._client.ask("ask for", path, path).read(lambda found: {**found})
+
+    def running(self) -> tuple[Container, ...]:
+        """Return the containers that run. Raises EngineError."""
+        return self._client.ask("list", "containers", "/containers/json").each(container_from)
 
     def info(self) -> dict[str, Any]:
-        """Return of what the engine tells of itself that which is asked for here: see `ENGINE_INFO`."""
-        found = self._client.ask("ask", self.url, "/info").body
-        return {key: found[key] for key in ENGINE_INFO if key in found}
+        """Return of what the engine tells of itself that which is asked for here: see `info_from`."""
+        return self._client.ask("ask", self.url, "/info").read(info_from)
 
     def observe(self, *, networks: bool, own_id: str = "") -> Snapshot:
         """Return the host as it is, in one call each for containers, images and, if need be, networks.
 
         `networks`: they are asked for in any case, not only where a container of dockerup is on one.
         """
-        containers = tuple(map(container_from, self._containers()))
+        containers = self._containers().each(container_from)
         images = self._images()
         found = None
         if networks or any_to_care_for(Snapshot(containers, images), ()):
-            found = tuple(network_from(raw) for raw in self._client.ask("list", "networks", "/networks").body)
+            found = self._client.ask("list", "networks", "/networks").each(network_from)
         return Snapshot(containers, images, found, own_id)
 
-    def _containers(self) -> Any:
+    def _containers(self) -> Answer:
         """Return all containers as the engine lists them, in the version of the API that is its own now.
 
         Each answer names that, a refusal too. An engine that was upgraded since its version was learned may
@@ -143,7 +144,7 @@ class Engine:
         if answer.headers.get("Api-Version", self.api_version) != self.api_version:
             self._client.renew()
             answer = self._list_containers()
-        return answer.body
+        return answer
 
     def _list_containers(self) -> Answer:
         return self._client.ask("list", "containers", "/containers/json", {"all": 1})
@@ -151,7 +152,7 @@ class Engine:
     def _images(self) -> tuple[Image, ...]:
         query = {"manifests": 1} if self.api >= LISTED_MANIFESTS else {}
         answer = self._client.ask("list", "images", "/images/json", query)
-        return tuple(image_from(raw, podman=answer.podman) for raw in answer.body)
+        return answer.each(partial(image_from, podman=answer.podman))
 
     def with_details(
         self,
@@ -182,25 +183,19 @@ class Engine:
     def detail(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Detail | None:
         """Return what an inspection tells of a container, None when it is gone. `timeout` is in seconds."""
         answer = self._inspect(container_id, timeout)
-        container = answer.body_if_there
-        return None if container is None else detail_from(container, podman=answer.podman)
+        return answer.read(partial(detail_from, podman=answer.podman)) if answer.found else None
 
     def _origin(self, container_id: ContainerId, engine: Mapping[str, Any]) -> Detail | None:
         """Return a detail with what a container was made from, None when it is gone."""
-        answer = self._inspect(container_id, CALL_TIMEOUT)
-        container = answer.body_if_there
-        if container is None:
+        answer = self._inspect(container_id)
+        if not answer.found:
             return None
-        path = f"/images/{container['Image']}/json"
-        image = self._client.ask("ask for", path, path).body_if_there or {}
-        detail = detail_from(container, podman=answer.podman)
-        return replace(detail, asked=Asked(container, image, engine))
+        detail = answer.read(partial(detail_from, podman=answer.podman))
+        path = f"/images/{answer.read(image_id_from)}/json"
+        image = self._client.ask("ask for", path, path)
+        return replace(detail, asked=Asked(answer.body, image.body if image.found else {}, engine))
 
-    def _inspected(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self._inspect(container_id, timeout).body
-        return found
-
-    def _inspect(self, container_id: ContainerId, timeout: float) -> Answer:
+    def _inspect(self, container_id: ContainerId, timeout: float = CALL_TIMEOUT) -> Answer:
         path = f"/containers/{container_id}/json"
         return self._client.ask("inspect", container_id[:12], path, seconds=timeout)
 
@@ -213,7 +208,7 @@ class Engine:
         query = {"stdout": 1, "stderr": 1, "tail": count}
         url = self._url(f"/containers/{container_id}/logs")
         try:
-            tty = self._inspected(container_id, LOGS_TIMEOUT)["Config"]["Tty"]
+            tty = self._inspect(container_id, LOGS_TIMEOUT).read(has_terminal)
             with (
                 told("read the log of", container_id[:12], LOGS_TIMEOUT),
                 self._api.get(url, params=query, stream=True, timeout=LOGS_TIMEOUT) as response,
@@ -249,7 +244,7 @@ class Engine:
         query = {"since": "0", "until": f"{now:.6f}"}
         try:
             answer = self._client.ask("ask for", "events", "/events", query, EVENTS_TIMEOUT)
-            return lately_from(answer.lines, unneeded)
+            return lately_from(answer.each_line(event_from), unneeded)
         except EngineError:
             return lately_from((), unneeded)
 
@@ -274,13 +269,8 @@ class Engine:
 
     def image_id(self, name: str) -> ImageId | None:
         """Return the id of a local image, None when there is none of that name."""
-        try:
-            with told("inspect image", name):
-                return ImageId(self._api.inspect_image(name)["Id"])
-        except EngineError as error:
-            if error.status == 404:
-                return None
-            raise
+        answer = self._inspect_image(name)
+        return ImageId(answer.read(id_from)) if answer.found else None
 
     def means(self, name: str, image_id: ImageId) -> bool:
         """Tell whether a name means an image, or another index of the same one for this host's platform."""
@@ -291,9 +281,11 @@ class Engine:
         """Return the manifests for a platform each that are here of an image, () where it is not told."""
         if self.api < INSPECTED_MANIFESTS:
             return frozenset()
-        with told("inspect image", name):
-            response = self._api.get(self._url(f"/images/{name}/json"), params={"manifests": 1})
-            return parts_from(response.json()) if response.ok else frozenset()
+        answer = self._inspect_image(name, {"manifests": 1})
+        return answer.read(parts_from) if answer.found else frozenset()
+
+    def _inspect_image(self, name: str, query: Mapping[str, object] = NOTHING) -> Answer:
+        return self._client.ask("inspect image", name, f"/images/{quote(name)}/json", query)
 
     def tag(self, source: str, tag: str) -> None:
         """Let a tag mean an image."""
@@ -311,8 +303,7 @@ class Engine:
             response = self._api.post(
                 url, params=query, json={**body, "Image": step.image}, timeout=CALL_TIMEOUT
             )
-            raise_for(response, f"create {step.name}")
-            return ContainerId(response.json()["Id"])
+            return ContainerId(answer_of(f"create {step.name}", response).read(id_from))
 
     def set_restart(self, container_id: ContainerId, restart: str) -> None:
         """Change the restart policy of a container."""
@@ -321,7 +312,7 @@ class Engine:
     def memory_used(self, container_id: ContainerId) -> int:
         """Return the bytes of memory that a container could not do without, 0 when it does not run."""
         path, query = f"/containers/{container_id}/stats", {"stream": "false", "one-shot": "true"}
-        return memory_from(self._client.ask("ask for the memory of", container_id[:12], path, query).body)
+        return self._client.ask("ask for the memory of", container_id[:12], path, query).read(memory_from)
 
     def update(self, container_id: ContainerId, limits: Mapping[str, object], restart: str) -> None:
         """Change limits of a container, by the engine's names, and its restart policy; "" leaves that."""
@@ -348,8 +339,8 @@ class Engine:
             raise_for(response, f"stop {container_id[:12]}")
 
     def _stop_seconds(self, container_id: ContainerId) -> int:
-        own = self._inspected(container_id)["Config"].get("StopTimeout")
-        return STOP_SECONDS if own is None else int(own)
+        own = self._inspect(container_id).read(stop_seconds_from)
+        return STOP_SECONDS if own is None else own
 
     def start(self, container_id: ContainerId) -> None:
         """Start a container, and let this host know its address, where it is the engine's."""
@@ -357,7 +348,7 @@ class Engine:
             self._api.start(container_id)
         if self.url.startswith("unix://"):
             with suppress(EngineError):  # it runs, which is what was asked for
-                neighbour.settle(self._inspected(container_id, neighbour.TIMEOUT))
+                neighbour.settle(self._inspect(container_id, neighbour.TIMEOUT).body)
 
     def unpause(self, container_id: ContainerId) -> None:
         """Let a paused container go on."""
@@ -417,7 +408,11 @@ class Engine:
         except EngineError:
             history = []  # what cannot be measured can go all the same
         with told("remove image", name):
-            return freed_by(self._api.remove_image(name, force=False, noprune=False), history)
+            deleted = self._api.remove_image(name, force=False, noprune=False)
+        try:
+            return freed_by(deleted, history)
+        except ODD:
+            return None
 
 
 def _platform(image: ImageRef) -> dict[str, str]:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
-from dockerup.engine_error import CALL_TIMEOUT, EngineError
+from dockerup.engine_error import CALL_TIMEOUT
+from dockerup.engine_json import api_version_from
 from dockerup.local_engine import Answer, LocalEngine
 
-_NOTHING: Mapping[str, object] = {}
+if TYPE_CHECKING:
+    import requests
+
+NOTHING: Mapping[str, object] = {}
+_LEAST = "1.41"  # for the SDK, until the engine has told its own
 
 
 def forget(_version: str) -> None:
@@ -43,19 +48,16 @@ class EngineClient:
     @property
     def sdk(self) -> Any:
         """The SDK's client, which is made for the first call that needs it."""
-        return self._sdk_for(self.api_version)
-
-    def ready(self) -> None:
-        """Make the SDK's client, before threads need it. Raises ImportError where it cannot be loaded."""
-        self._sdk_for(self.api_version)
-
-    def _sdk_for(self, api_version: str) -> Any:
         if self._made is None:
             from dockerup.sdk import client_of
 
             with told("connect to the engine", self._engine):
-                self._made = client_of(self._engine, api_version, self._environ)
+                self._made = client_of(self._engine, self.api_version or _LEAST, self._environ)
         return self._made
+
+    def ready(self) -> None:
+        """Make the SDK's client, before threads need it. Raises ImportError where it cannot be loaded."""
+        _ = self.sdk
 
     def url(self, path: str) -> str:
         """Return the URL by which the SDK's client asks for `path`."""
@@ -63,11 +65,9 @@ class EngineClient:
 
     def renew(self) -> None:
         """Learn the version of the API that the engine has now; the SDK's client is made anew for it."""
+        answer = self._get("connect to the engine", self._engine, "/version", NOTHING, CALL_TIMEOUT)
+        self.api_version = answer.read(api_version_from)
         self.close()
-        if self._local is None:
-            self.api_version = str(self._sdk_for("auto").api_version)
-        else:
-            self.api_version = _told_version(self._local, f"connect to the engine {self._engine}")
         self._learned(self.api_version)
 
     def close(self) -> None:
@@ -81,20 +81,20 @@ class EngineClient:
         verb: str,
         subject: str,
         path: str,
-        query: Mapping[str, object] = _NOTHING,
+        query: Mapping[str, object] = NOTHING,
         seconds: float = CALL_TIMEOUT,
     ) -> Answer:
         """Return the answer to GET `path`. Raises EngineError where there is none."""
+        return self._get(verb, subject, f"/v{self.api_version}{path}", query, seconds)
+
+    def _get(self, verb: str, subject: str, path: str, query: Mapping[str, object], seconds: float) -> Answer:
         if self._local is not None:
-            return self._local.get(f"{verb} {subject}", f"/v{self.api_version}{path}", query, seconds)
+            return self._local.get(f"{verb} {subject}", path, query, seconds)
         with told(verb, subject, seconds):
-            response = self.sdk.get(self.url(path), params=query, timeout=seconds)
-        return Answer(f"{verb} {subject}", response.status_code, response.headers, response.content)
+            response = self.sdk.get(f"{self.sdk.base_url}{path}", params=query, timeout=seconds)
+        return answer_of(f"{verb} {subject}", response)
 
 
-def _told_version(engine: LocalEngine, what: str) -> str:
-    said = engine.get(what, "/version", _NOTHING, CALL_TIMEOUT).body
-    try:
-        return str(said["ApiVersion"])
-    except (KeyError, TypeError):
-        raise EngineError(what, None, "it does not tell the version of its API") from None
+def answer_of(what: str, response: requests.Response) -> Answer:
+    """Return what was answered to `what` by way of the SDK."""
+    return Answer(what, response.status_code, response.headers, response.content)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from dockerup.output import passed_on
 from dockerup.problems import DockerupError
@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
 _CUT = ("Connection aborted", "RemoteDisconnected", "ConnectionReset", "BrokenPipe", "IncompleteRead")
+
+# What reading an answer raises that is not as the API says.
+ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
+_API = "the Docker Engine API has"
+_ADVICE = "Does a Docker Engine answer there, with nothing in between? docker version tells"
+
+T = TypeVar("T")
 
 
 class EngineError(DockerupError):
@@ -34,6 +41,36 @@ def raise_for(response: requests.Response, what: str) -> None:
         raise EngineError(what, response.status_code, message_in(response.text))
 
 
+def meant(meaning: Callable[[Any], T], raw: object, what: str, which: str = "the answer") -> T:
+    """Return what an object means that the engine answered to `what`, of which it is `which`.
+
+    Raises EngineError for what is not as the API says, whatever it is. It says what came, but no value of it.
+    """
+    try:
+        return meaning(raw)
+    except ODD as error:
+        if not isinstance(raw, dict):
+            raise of_another_kind(raw, what, which, "an object") from error
+        lacks = f' without "{error.args[0]}"' if isinstance(error, KeyError) else ""
+        fault = f"an object{lacks or ' with a value of a wrong kind'}, which {_API} not"
+        raise EngineError(what, None, f"{which} is {fault}. {_ADVICE}") from error
+
+
+def of_another_kind(raw: object, what: str, which: str, kind: str) -> EngineError:
+    """Return the error that something of an answer is not of the kind that it has in the API."""
+    return EngineError(what, None, f"{which} is {_kind_of(raw)}, where {_API} {kind}. {_ADVICE}")
+
+
+def no_json(what: str) -> EngineError:
+    """Return the error that the answer to `what` cannot be parsed."""
+    return EngineError(what, None, f"the answer is no JSON. {_ADVICE}")
+
+
+def _kind_of(raw: object) -> str:
+    kinds = {type(None): "null", bool: "true or false", str: "text", list: "a list", dict: "an object"}
+    return kinds.get(type(raw), "a number")
+
+
 def message_in(answer: str) -> str:
     """Return what the engine says in an answer that is a refusal."""
     try:
@@ -45,8 +82,6 @@ def message_in(answer: str) -> str:
 def why_unreached(error: Exception, seconds: float) -> str:
     """Return why there was no answer, and what to do; `seconds` is how long there might be none."""
     text = f"{type(error).__name__}: {error}"
-    if "Invalid bind address" in text:  # the SDK's word for any URL that it cannot read
-        return "this is no address of an engine. Write unix:///var/run/docker.sock or tcp://HOST:PORT"
     if "timed out" in text:
         return f"no answer within {seconds:g} seconds"
     if "FileNotFoundError" in text or "No such file" in text:

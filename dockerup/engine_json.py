@@ -32,11 +32,59 @@ from dockerup.spec import Port
 CHECK_SECONDS = 30.0  # both from one probe to the next, and for one probe
 CHECK_RETRIES = 3
 _NANOSECONDS = 1_000_000_000
+# How it reaches registries, and where its data is.
+_INFO = (
+    "RegistryConfig",
+    "HttpProxy",
+    "HttpsProxy",
+    "NoProxy",
+    "DockerRootDir",
+    "Architecture",
+    "KernelVersion",
+)
+
+
+def api_version_from(raw: Mapping[str, Any]) -> str:
+    """Return the version of its API that an engine tells, "1.44", from the answer of GET /version."""
+    return _text(raw, "ApiVersion", r"[0-9]{1,4}\.[0-9]{1,4}")
+
+
+def info_from(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Return of what an engine tells of itself (GET /info) that which is asked for here."""
+    return {key: value for key, value in raw.items() if key in _INFO}
+
+
+def id_from(raw: Mapping[str, Any]) -> str:
+    """Return the id of what an answer is about."""
+    return _text(raw, "Id")
+
+
+def image_id_from(raw: Mapping[str, Any]) -> ImageId:
+    """Return the id of the image of a container, from the answer of GET /containers/{id}/json."""
+    return ImageId(_text(raw, "Image"))
+
+
+def stop_seconds_from(raw: Mapping[str, Any]) -> int | None:
+    """Return the stop time of a container, None where it has none of its own, from the same."""
+    own = raw["Config"].get("StopTimeout")
+    return None if own is None else int(own)
+
+
+def has_terminal(raw: Mapping[str, Any]) -> bool:
+    """Tell whether a container has a terminal, from the same."""
+    return bool(raw["Config"]["Tty"])
+
+
+def _text(raw: Mapping[str, Any], key: str, pattern: str = ".+") -> str:
+    """Return what cannot be left out. Raises KeyError, and ValueError for what is no text of that pattern."""
+    if not isinstance(raw[key], str) or not re.fullmatch(pattern, raw[key]):
+        raise ValueError(key)
+    return str(raw[key])
 
 
 def container_from(raw: Mapping[str, Any]) -> Container:
     """Return a container from an element of GET /containers/json."""
-    status = str(raw.get("Status", ""))
+    container_id, status = ContainerId(id_from(raw)), str(raw.get("Status", ""))
     # A linked container is listed under its links' names too: "/web/db".
     names = [name[1:] for name in raw.get("Names") or [] if name.count("/") == 1]
     exited = re.match(r"(?:Exited|Restarting) \((\d+)\)", status)
@@ -44,9 +92,9 @@ def container_from(raw: Mapping[str, Any]) -> Container:
     up = re.match(r"Up (?:Less than a|(\d+)) seconds?\b", status)
     health = re.search(r"\((?:health: )?(starting|healthy|unhealthy)\)", status)
     return Container(
-        container_id=ContainerId(raw["Id"]),
-        name=min(names, default=""),
-        image_id=ImageId(raw.get("ImageID", "")),
+        container_id=container_id,
+        name=min(names, default=container_id[:12]),  # one that is being removed may have none
+        image_id=ImageId(str(raw.get("ImageID") or "")),
         image=str(raw.get("Image", "")),
         state=_state(raw.get("State")),
         created=int(raw.get("Created", 0)),
@@ -54,7 +102,7 @@ def container_from(raw: Mapping[str, Any]) -> Container:
         health=health.group(1) if health else "",
         status=status,
         up_seconds=int(up.group(1) or 0) if up else None,
-        labels=raw.get("Labels") or {},
+        labels=_texts(raw.get("Labels")),
         ports=tuple(_port(port) for port in raw.get("Ports") or [] if port.get("PublicPort")),
         mounts=tuple(
             Mount(str(mount["Destination"]), str(mount["Name"]))
@@ -103,12 +151,12 @@ def _secrets(raw: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     Of options of one name that several volumes have, it is the last one's.
     """
     env = (one.partition("=") for one in raw["Config"].get("Env") or ())
-    options = (raw["HostConfig"].get("LogConfig") or {}).get("Config") or {}
+    options = (raw["HostConfig"].get("LogConfig") or {}).get("Config")
     volumes = (one.get("VolumeOptions") or {} for one in raw["HostConfig"].get("Mounts") or ())
     drivers = [(one.get("DriverConfig") or {}).get("Options") or {} for one in volumes]
     return {
         "env": {name: value for name, _, value in env},
-        "logConfiguration.options": {name: str(value) for name, value in options.items()},
+        "logConfiguration.options": _texts(options),
         "volumes.*.volumeOptions.driverOpts": {
             name: str(value) for of_one in drivers for name, value in of_one.items()
         },
@@ -135,6 +183,10 @@ def memory_from(raw: Mapping[str, Any]) -> int:
     parts = memory.get("stats") or {}
     idle = parts.get("total_inactive_file", parts.get("inactive_file", 0))
     return max(0, int(memory.get("usage", 0)) - int(idle))
+
+
+def _texts(raw: Mapping[str, Any] | None) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (raw or {}).items()}
 
 
 def _policy(raw: Mapping[str, Any]) -> str:
@@ -171,7 +223,7 @@ def image_from(raw: Mapping[str, Any], *, podman: bool = False) -> Image:
     has the same, makes up digests for all names from all that an image is known by, and keeps ids as the
     classic store does.
     """
-    image_id = ImageId(raw["Id"])
+    image_id = ImageId(id_from(raw))
     names = sorted(name for name in raw.get("RepoTags") or [] if not name.startswith("<none>"))
     shown = sorted(name for name in raw.get("RepoDigests") or [] if not name.startswith("<none>"))
     tags = tuple(name for name in names if "@" not in name)
@@ -197,7 +249,7 @@ def _of_podman(raw: Mapping[str, Any], names: Collection[str], shown: Collection
     shown = [name for name in shown if not is_owner_tag(name)]
     digests = [name for name in shown if name in names or name.partition("@")[0] not in tagged]
     return Image(
-        image_id=ImageId(raw["Id"]),
+        image_id=ImageId(id_from(raw)),
         tags=tags,
         digests=tuple(digests),
         created=int(raw.get("Created", 0)),
@@ -231,23 +283,27 @@ def parts_from(raw: Mapping[str, Any]) -> frozenset[str]:
 
 def network_from(raw: Mapping[str, Any]) -> Network:
     """Return a network from an element of GET /networks."""
-    return Network(str(raw["Id"]), str(raw["Name"]), raw.get("Labels") or {}, options_from(raw))
+    return Network(id_from(raw), _text(raw, "Name"), _texts(raw.get("Labels")), options_from(raw))
 
 
-def lately_from(raw: Iterable[Mapping[str, Any]], unneeded: Mapping[str, float]) -> Lately:
-    """Return what is known of images from all events that the engine remembers (GET /events)."""
-    events = [(int(one["timeNano"]) / _NANOSECONDS, one) for one in raw]
-    found = tuple(
-        ImageEvent(
-            time=time,
-            kind=str(one["Action"]),
-            subject=str(one["Actor"]["ID"]),
-            name=str((one["Actor"].get("Attributes") or {}).get("name", "")),
-        )
-        for time, one in events
-        if one["Type"] == "image"
-    )
-    return Lately(found, min((time for time, _ in events), default=math.inf), unneeded)
+def event_from(raw: Mapping[str, Any]) -> tuple[float, ImageEvent | None]:
+    """Return an event's time, in seconds since the epoch, and the event where it is one of an image.
+
+    From a line of GET /events.
+    """
+    time = int(raw["timeNano"]) / _NANOSECONDS
+    if raw["Type"] != "image":
+        return time, None
+    actor = raw["Actor"]
+    name = (actor.get("Attributes") or {}).get("name", "")
+    return time, ImageEvent(time, str(raw["Action"]), str(actor["ID"]), str(name))
+
+
+def lately_from(events: Iterable[tuple[float, ImageEvent | None]], unneeded: Mapping[str, float]) -> Lately:
+    """Return what is known of images from all events that the engine remembers."""
+    known = list(events)
+    found = tuple(event for _, event in known if event is not None)
+    return Lately(found, min((time for time, _ in known), default=math.inf), unneeded)
 
 
 def freed_by(deleted: Iterable[Mapping[str, str]], history: Iterable[Mapping[str, Any]]) -> int | None:

@@ -11,11 +11,11 @@ import json
 import socket
 from collections.abc import Mapping
 from contextlib import closing
-from typing import Any, Protocol
+from typing import Any, Callable, Protocol
 from urllib.parse import urlencode
 
 from dockerup import __version__
-from dockerup.engine_error import EngineError, message_in, why_unreached
+from dockerup.engine_error import EngineError, T, meant, message_in, no_json, of_another_kind, why_unreached
 from dockerup.records import dataclass
 
 _SCHEME = "unix://"
@@ -43,14 +43,30 @@ class Answer:
         return self._parsed(self._taken())
 
     @property
-    def body_if_there(self) -> Any:
-        """The answer, parsed, None for what the engine has not. Raises EngineError as `body` does."""
-        return None if self.status == 404 else self.body
+    def found(self) -> bool:
+        """Whether the engine has what was asked for."""
+        return self.status != 404
 
-    @property
-    def lines(self) -> list[Any]:
-        """The lines of the answer, each parsed. Raises EngineError for a refusal."""
-        return [self._parsed(line) for line in self._taken().splitlines()]
+    def read(self, meaning: Callable[[Any], T]) -> T:
+        """Return what the answer means. Raises EngineError for a refusal, and for what the API has not."""
+        return meant(meaning, self.body, self.what)
+
+    def each(self, meaning: Callable[[Any], T]) -> tuple[T, ...]:
+        """Return what each element of the answer, a list, means. Raises EngineError as `read` does."""
+        found = self.body
+        if not isinstance(found, list):
+            raise of_another_kind(found, self.what, "the answer", "a list")
+        return tuple(
+            meant(meaning, one, self.what, f"element {number} of the answer")
+            for number, one in enumerate(found, 1)
+        )
+
+    def each_line(self, meaning: Callable[[Any], T]) -> tuple[T, ...]:
+        """Return what each line of the answer means. Raises EngineError as `read` does."""
+        return tuple(
+            meant(meaning, self._parsed(line), self.what, f"line {number} of the answer")
+            for number, line in enumerate(self._taken().splitlines(), 1)
+        )
 
     def _taken(self) -> bytes:
         if self.status >= 400:
@@ -61,7 +77,7 @@ class Answer:
         try:
             return json.loads(text)
         except (ValueError, RecursionError):
-            raise EngineError(self.what, None, "it told what is no JSON") from None
+            raise no_json(self.what) from None
 
     @property
     def podman(self) -> bool:

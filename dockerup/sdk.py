@@ -15,7 +15,7 @@ import docker
 import requests
 from docker import errors as docker_errors
 from docker.transport import UnixHTTPAdapter
-from docker.utils import kwargs_from_env
+from docker.utils import kwargs_from_env, parse_host
 from requests.adapters import HTTPAdapter
 
 from dockerup.engine_error import CALL_TIMEOUT, EngineError, why_unreached
@@ -24,10 +24,19 @@ PATIENCE, PAUSE = 10.0, 0.05  # seconds, for a call that is made again, and betw
 
 
 def client_of(url: str, api: str, environ: Mapping[str, str]) -> Any:
-    """Return the SDK's client of an engine; `api` is the version that is spoken, "auto": it is asked for."""
+    """Return the SDK's client of an engine; `api` is the version that is spoken. Raises EngineError."""
     _teach_new_requests()
+    _check_address(url)
     tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls") or False
     return docker.APIClient(base_url=url, version=api, timeout=CALL_TIMEOUT, tls=tls)
+
+
+def _check_address(url: str) -> None:
+    try:
+        parse_host(url)
+    except (docker_errors.DockerException, ValueError) as error:
+        text = "this is no address of an engine. Write unix:///var/run/docker.sock or tcp://HOST:PORT"
+        raise EngineError(f"connect to the engine {url}", None, text) from error
 
 
 def _teach_new_requests() -> None:
@@ -71,8 +80,9 @@ def told(verb: str, subject: str, seconds: float = CALL_TIMEOUT) -> Iterator[Non
         raise EngineError(f"{verb} {subject}", status, str(error.explanation or error)) from error
     except requests.Timeout as error:
         raise EngineError(f"{verb} {subject}", None, f"no answer within {seconds:g} seconds") from error
-    except (requests.RequestException, docker_errors.DockerException, OSError) as error:
-        # What is cut off in the middle of an answer is no requests.Timeout (urllib3's error, wrapped).
+    except (requests.RequestException, docker_errors.DockerException, OSError, ValueError) as error:
+        # What is cut off in the middle of an answer is no requests.Timeout (urllib3's error, wrapped), and
+        # what is no JSON is a ValueError alone before requests 2.27.
         why = _does_not_fit(str(error)) or why_unreached(error, seconds)
         raise EngineError(f"{verb} {subject}", None, why) from error
 

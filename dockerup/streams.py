@@ -14,7 +14,7 @@ import requests
 from docker import errors as docker_errors
 from docker.types import CancellableStream
 
-from dockerup.engine_error import EngineError, raise_for
+from dockerup.engine_error import ODD, EngineError, no_json, raise_for
 from dockerup.records import dataclass
 from dockerup.sdk import told
 from dockerup.snapshot import ContainerId
@@ -49,7 +49,7 @@ class Stream:
         try:
             return json.loads(line)
         except (ValueError, RecursionError):
-            raise EngineError(f"{self._verb} {self._subject}", None, "it told what is no JSON") from None
+            raise no_json(f"{self._verb} {self._subject}") from None
 
     def close(self) -> None:
         """End the reading, soon; more than once is no harm. The reader then gets any error at all."""
@@ -67,7 +67,7 @@ class Events:
         """Yield the events as they come, until the engine goes or the stream is closed."""
         # A stream that another thread closes in the middle of a read ends with any of these,
         # and what is no event ends it too: whoever waits looks by himself then, until there is a new one.
-        with suppress(EngineError, OSError, ValueError, AttributeError, LookupError):
+        with suppress(EngineError, OSError, *ODD):
             for raw in self._stream:
                 yield Event(ContainerId(raw["Actor"]["ID"]), str(raw["Action"]))
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
 
 from dockerup import document
 from dockerup.importers.draft import Imported
@@ -84,7 +83,7 @@ def from_running(
 
     engine = Engine(url, environ)
     try:
-        info: Mapping[str, Any] = engine.get("/info")
-        return fitted(running.imported(found_on(engine, names, adopted), url, defaults_of(info)))
+        defaults = defaults_of(engine.get("/info"))
+        return fitted(running.imported(found_on(engine, names, adopted), url, defaults))
     finally:
         engine.close()

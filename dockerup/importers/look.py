@@ -14,6 +14,7 @@ from dockerup.importers.running_host import Defaults
 from dockerup.labels import NAME
 from dockerup.likeness_forms import cgroup_namespace
 from dockerup.problems import DockerupError
+from dockerup.snapshot import Container
 
 
 def found_on(engine: Engine, names: Sequence[str], adopted: Collection[str] = ()) -> list[Found]:
@@ -26,9 +27,10 @@ def found_on(engine: Engine, names: Sequence[str], adopted: Collection[str] = ()
     if names:
         wanted = [_container(engine, name) for name in names]
     else:
-        running = (one for one in engine.get("/containers/json") if one["Id"] not in adopted)
-        listed = [one for one in running if not _kept_by_another(one)]
-        wanted = [engine.get(f"/containers/{one['Id']}/json") for one in listed]
+        others = (one for one in engine.running() if one.container_id not in adopted)
+        wanted = [
+            engine.get(f"/containers/{one.container_id}/json") for one in others if not _kept_by_another(one)
+        ]
     if not wanted:
         raise DockerupError("no container runs here that dockerup, or another orchestrator, does not keep")
     return [Found(one, _image(engine, str(one.get("Image", "")))) for one in sorted(wanted, key=_name)]
@@ -38,29 +40,26 @@ def _name(container: Mapping[str, Any]) -> str:
     return str(container.get("Name", ""))
 
 
-def _kept_by_another(listed: Mapping[str, Any]) -> bool:
-    labels = listed.get("Labels") or {}
-    return NAME in labels or any(label.startswith(FOREIGN_LABELS) for label in labels)
+def _kept_by_another(one: Container) -> bool:
+    return NAME in one.labels or any(label.startswith(FOREIGN_LABELS) for label in one.labels)
 
 
 def _container(engine: Engine, name: str) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = engine.get(f"/containers/{quote(name, safe='')}/json")
+        return engine.get(f"/containers/{quote(name, safe='')}/json")
     except EngineError as error:
         if error.status == 404:
             raise DockerupError(f"there is no container {name} on this engine") from None
         raise
-    return found
 
 
 def _image(engine: Engine, name: str) -> Mapping[str, Any]:
     try:
-        found: Mapping[str, Any] = engine.get(f"/images/{quote(name, safe=':')}/json")
+        return engine.get(f"/images/{quote(name, safe=':')}/json")
     except EngineError as error:
         if error.status == 404:
             return {}
         raise
-    return found
 
 
 def defaults_of(info: Mapping[str, Any]) -> Defaults:

@@ -190,6 +190,6 @@ def test_engine_that_tells_no_json_of_a_pull_is_an_error_that_says_so(line: byte
     with Site(Reply(body=body)) as server:
         engine = Engine(f"tcp://{server.host}", {}, "1.41")
         begin = functools.partial(engine.begin_pull, parse_reference("web:1"), None)
-        with pytest.raises(EngineError, match=r"^pull web:1: it told what is no JSON$"):
+        with pytest.raises(EngineError, match=r"^pull web:1: the answer is no JSON\. "):
             pull("web:1", begin, 60.0, threading.Event(), lambda _progress: None)
         engine.close()

@@ -10,6 +10,7 @@ import requests
 
 from dockerup.engine_error import EngineError, message_in, why_unreached
 from dockerup.local_engine import LocalEngine
+from dockerup.sdk import client_of
 
 ENDED = "it ended while it was asked. Was docker restarted? The next run goes on"
 
@@ -26,7 +27,6 @@ ENDED = "it ended while it was asked. Was docker restarted? The next run goes on
         (http.client.IncompleteRead(b"half", 4), ENDED),
         (requests.ConnectionError("('Connection aborted.', BrokenPipeError())"), ENDED),
         (ConnectionRefusedError(111, "Connection refused"), "nothing answers there. "),
-        (ValueError("Invalid bind address format: port is required: x"), "this is no address of an engine. "),
         (OSError("something new"), "something new"),
     ],
 )
@@ -54,6 +54,12 @@ def test_a_refusal_is_told_in_the_engines_words(answer: str, told: str) -> None:
 )
 def test_only_an_engine_on_a_plain_socket_is_asked_without_the_sdk(url: str, *, local: bool) -> None:
     assert (LocalEngine.at(url) is not None) == local
+
+
+@pytest.mark.parametrize("url", ["foo", "tcp://", "http://a b", "tcp://[::1", "tcp://a:b", "tcp://a:99999"])
+def test_what_is_no_address_of_an_engine_is_told_with_what_to_write(url: str) -> None:
+    with pytest.raises(EngineError, match=r"no address of an engine\. Write unix://"):
+        client_of(url, "1.44", {})
 
 
 def test_an_engine_error_says_what_was_tried() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from dockerup.changes import changes_of
-from dockerup.engine_json import freed_by, lately_from
+from dockerup.engine_json import event_from, freed_by, lately_from
 from dockerup.freed import amount
 from dockerup.outcome import Outcome, Result
 from dockerup.snapshot import ImageEvent, ImageId
@@ -130,7 +130,7 @@ def test_events_of_images_are_told_apart_and_all_say_how_far_back_they_go() -> N
         event("image", "pull", 200, "a:1", name="a"),
         event("image", "tag", 300, "sha256:image", name="b:1"),
     ]
-    lately = lately_from(events, {"sha256:image": 50.0})
+    lately = lately_from(map(event_from, events), {"sha256:image": 50.0})
     assert lately.since == 100
     assert lately.events == (
         ImageEvent(200, "pull", "a:1", "a"),
