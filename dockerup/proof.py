@@ -34,9 +34,9 @@ def judge(detail: Detail, goal: Goal, *, job: bool) -> Judgement:
 
     `job`: the engine does not start it again when it ends, and is not meant to.
     """
-    if detail.error and detail.state in {"created", "exited"}:
-        # One that ran before keeps the exit code of that: only the error tells that it did not run now.
-        return Verdict.FAILED, f"the engine could not start it: {harmless(detail.error)}"
+    unable = start_error(detail)
+    if unable:
+        return Verdict.FAILED, unable
     if detail.state in _GOING:
         return Verdict.FAILED, "its removal has begun"
     if goal is Goal.ENDED:
@@ -44,6 +44,13 @@ def judge(detail: Detail, goal: Goal, *, job: bool) -> Judgement:
     if job:
         return _judge_job(detail)
     return _judge_stopped(detail) if detail.state == "exited" else _judge_living(detail)
+
+
+def start_error(detail: Detail) -> str:
+    """Return why the engine could not start a container when it was last told to, "" where it could."""
+    # One that ran before keeps the exit code of that: only the error tells that it did not run now.
+    unable = detail.error and detail.state in {"created", "exited"}
+    return f"the engine could not start it: {harmless(detail.error)}" if unable else ""
 
 
 def without(detail: Detail, hide: Collection[str]) -> Detail:

@@ -8,7 +8,9 @@ from typing import Literal, NamedTuple
 
 from dockerup.adoption import adopted
 from dockerup.decision import Decision, complete, failed, settled
+from dockerup.definition import secret_options
 from dockerup.images import LocalImages
+from dockerup.proof import start_error, without
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
@@ -125,6 +127,9 @@ def _before_start(decision: Decision, one: Container | None, decisions: Mapping[
         return _State("waiting", False, awaited)
     if decision.cause.why is Why.INTERRUPTED:
         says = "its replacement has begun, and is not finished yet"
+    elif decision.keeper is not None and decision.keeper.detail is not None:
+        detail = without(decision.keeper.detail, secret_options(decision.spec.definition))
+        says = "; ".join(filter(None, (says, start_error(detail))))
     return _State("pending", False, says)
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from dockerup.decide import decide_all
 from dockerup.host import Host
-from dockerup.snapshot import Snapshot
+from dockerup.snapshot import ContainerId, Snapshot
 from dockerup.status import Row, Word, rows_of
 from dockerup.transition import transitions
 from tests.plan.conftest import profile
@@ -26,11 +26,11 @@ def host_of(case: Case, observed: Snapshot) -> Host:
     return Host.of(case.listing.desired(), observed, {}, case.policy, case.model.clock)
 
 
-def rows(case: Case) -> dict[str, Row]:
+def rows(case: Case, inspected: frozenset[ContainerId] = frozenset()) -> dict[str, Row]:
     """Return the rows of `status`, by name."""
     observed = case.model.snapshot()
     _, wanted = transitions(host_of(case, observed))
-    observed = case.model.with_details(observed, wanted)
+    observed = case.model.with_details(observed, wanted | inspected)
     opened, _ = transitions(host_of(case, observed))
     found = rows_of(decide_all(host_of(case, observed), opened), observed, opened)
     return {row.name: row for row in found}
@@ -176,6 +176,33 @@ def test_what_serves_in_the_place_of_a_failed_one_and_is_stopped_is_brought_back
     assert rows(case)["web"].well
     case.model.stop(box_of(case).container_id)
     assert (rows(case)["web"].state, rows(case)["web"].well) == ("rollingBack", False)
+
+
+@pytest.mark.parametrize(
+    ("state", "exit_code", "says"),
+    [("created", None, "never started"), ("exited", 137, "stopped: exit code 137")],
+)
+def test_container_that_the_engine_could_not_start_says_why_and_no_option_of_its_log(
+    state: str, exit_code: int | None, says: str
+) -> None:
+    log = {"logDriver": "syslog", "options": {"syslog-address": "udp://hunter2:1"}}
+    case = new_case({**WEB, "logConfiguration": log})
+    case.settle()
+    web = box_of(case)
+    web.state, web.exit_code, web.error = state, exit_code, "no route to udp://hunter2:1\nport is taken"
+    row = rows(case, frozenset({web.container_id}))["web"]
+    assert (row.state, row.well) == ("pending", False)
+    assert row.says == f"{says}; the engine could not start it: no route to (hidden) port is taken"
+    assert rows(case)["web"].says == says  # where nobody asked
+
+
+def test_what_is_replaced_for_another_reason_does_not_tell_of_an_old_failure() -> None:
+    case = new_case(WEB)
+    case.settle()
+    web = box_of(case)
+    web.state, web.exit_code, web.error = "exited", 1, "port is taken"
+    changed = replace(case, listing=Listing(({**WEB, "env": {"A": "1"}},)))
+    assert "port is taken" not in rows(changed, frozenset({web.container_id}))["web"].says
 
 
 @profile()
