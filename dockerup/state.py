@@ -24,6 +24,7 @@ _VERSION = re.compile(r"1\.(?:2[4-9]|[3-9][0-9]|[1-9][0-9]{2,3})")  # those that
 ENGINE_FOR = 3600  # seconds that what the engine told of itself is taken as known
 
 _ENGINE, _ADOPTED, _IN_PLACE = "engine.json", "adopted.json", "in-place.json"
+_MADE_UP_ID = re.compile(r"(?<![\w:])[0-9a-f]{64}\b")  # no digest, which has its algorithm before a colon
 _MOST_BYTES = 1 << 24  # of a file: some hundred tokens of registries, of 16 KiB each
 _END = 1e11  # seconds since the epoch, which no clock shows, and of which a date can still be made
 _BEGIN = 1767225600.0  # 2026: a clock that shows less is not set yet, as at the boot of some hosts
@@ -193,10 +194,15 @@ class Cache:
 
     def news(self, lines: list[str]) -> list[str]:
         """Return the lines that the last call did not have, and remember these: said once is known."""
-        marks = {hashlib.sha256(line.encode(errors="replace")).hexdigest()[:16]: line for line in lines}
+        marks = {_mark(line): line for line in lines}
         known = self.read("said.json").get("said", [])
         self.write("said.json", {"said": sorted(marks)})
         return [line for mark, line in marks.items() if not isinstance(known, list) or mark not in known]
+
+
+def _mark(line: str) -> str:
+    """Return by what a line is known again: that an id in it is another one does not make it news."""
+    return hashlib.sha256(_MADE_UP_ID.sub("#", line).encode(errors="replace")).hexdigest()[:16]
 
 
 def _moment(kept: object, otherwise: float) -> float:

@@ -270,6 +270,16 @@ def test_no_file_is_made_as_long_as_all_images_are_needed(cache: Cache) -> None:
 # What was said.
 
 
+def test_a_line_with_another_id_that_the_engine_made_up_is_no_news(cache: Cache) -> None:
+    """It calls an endpoint by another one at each try to start a container whose port is taken."""
+    taken = "web: not started: on endpoint web ({}): address already in use"
+    assert cache.news([taken.format("a1" * 32)]) == [taken.format("a1" * 32)]
+    assert cache.news([taken.format("b2" * 32)]) == []
+    digest = "web: not replaced (newer image: sha256:{})"
+    assert cache.news([digest.format("a1" * 32)]) == [digest.format("a1" * 32)]
+    assert cache.news([digest.format("b2" * 32)]) == [digest.format("b2" * 32)]
+
+
 def test_a_line_is_news_once_until_it_was_away(cache: Cache) -> None:
     assert cache.news(["one", "two"]) == ["one", "two"]
     assert cache.news(["two", "one"]) == []
