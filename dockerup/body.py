@@ -42,10 +42,14 @@ def _together(parts: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Return what several parts of a body say together: objects and lists of theirs are joined."""
     whole: dict[str, Any] = {}
     for part in parts:
-        for key, value in part.items():
-            before = whole.get(key)
-            if isinstance(value, Mapping):
-                whole[key] = _together([before or {}, value])
-            else:
-                whole[key] = [*before, *value] if isinstance(before, list) else value
+        _add(part, whole)
     return whole
+
+
+def _add(part: Mapping[str, Any], whole: dict[str, Any]) -> None:
+    for key, value in part.items():
+        if isinstance(value, Mapping):
+            _add(value, whole.setdefault(key, {}))
+        else:
+            before = whole.get(key)
+            whole[key] = [*before, *value] if isinstance(before, list) else value
