@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
@@ -40,8 +41,9 @@ class Listing:
     broken: frozenset[str] = frozenset()
     explicit: bool = True
 
+    @functools.cached_property
     def desired(self) -> Desired:
-        """Return the desired state that the sources say together."""
+        """The desired state that the sources say together, read once: a case asks for it at each turn."""
         results = [self._result("confdir", self.confdir)]
         if self.userdata is not None or "user-data" in self.broken:
             results.append(self._result("user-data", self.userdata or ()))
@@ -73,7 +75,7 @@ class Case:
     @property
     def specs(self) -> tuple[ContainerSpec, ...]:
         """The containers that are listed."""
-        return self.listing.desired().specs
+        return self.listing.desired.specs
 
     def answers(self, observed: Snapshot) -> dict[ImageRef, Answer]:
         """Return what the registries say now of what a run would ask."""
@@ -92,9 +94,7 @@ class Case:
     def host(self) -> Host:
         """Return all that decisions are made from."""
         observed = self.model.snapshot()
-        return Host.of(
-            self.listing.desired(), observed, self.answers(observed), self.policy, self.model.clock
-        )
+        return Host.of(self.listing.desired, observed, self.answers(observed), self.policy, self.model.clock)
 
     def run(self, concurrency: int = 1) -> list[Result]:
         """Make one run, as dockerup.reconcile does, and return what became of each step of it."""
@@ -145,7 +145,7 @@ def plan_for(case: Case, observed: Snapshot, answers: Mapping[ImageRef, Answer])
     wanted: frozenset[Any] = frozenset()
     while True:
         seen = case.model.with_details(observed, wanted)
-        plan = make_plan(case.listing.desired(), seen, answers, case.policy, case.model.clock)
+        plan = make_plan(case.listing.desired, seen, answers, case.policy, case.model.clock)
         if plan.wanted <= wanted:
             return plan
         wanted |= plan.wanted

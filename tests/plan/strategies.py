@@ -177,7 +177,7 @@ def _stranger(draw: st.DrawFn, model: Model) -> None:
 def _forged(draw: st.DrawFn, model: Model, document: Document) -> None:
     """Leave a managed container of any name and generation, right or stale, as no history would."""
     alone = {"image": "host/made:1", "links": {}, "network": "bridge", "volumes": []}
-    spec = draw(st.sampled_from(Listing(({**document, **alone},)).desired().specs))
+    spec = draw(st.sampled_from(Listing(({**document, **alone},)).desired.specs))
     suffix = draw(st.sampled_from(("", ".dockerup-new", ".dockerup-old", "x")))
     stale = draw(st.booleans())
     found = {

@@ -235,7 +235,7 @@ def test_what_dockerup_made_is_not_looked_at() -> None:
     looked_at = host_of(case).looked_at
     changed.run()
     assert host_of(case).looked_at == looked_at
-    assert adopt(changed.listing.desired(), case.model.snapshot(), KEEP).records == {}
+    assert adopt(changed.listing.desired, case.model.snapshot(), KEEP).records == {}
 
 
 def test_container_that_holds_on_to_another_is_replaced_with_that() -> None:

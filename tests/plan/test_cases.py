@@ -222,7 +222,7 @@ def spec_of(one: Mapping[str, Any], listed: list[Any]) -> ContainerSpec | None:
     entry = one["entry"]
     now = next((document for document in listed if _lists(document, entry)), {"name": entry})
     then = {key: value for key, value in {**now, **one.get("was", {})}.items() if value is not None}
-    specs = Listing(({**then, **({"replicas": 9} if "replicas" in then else {})},)).desired().specs
+    specs = Listing(({**then, **({"replicas": 9} if "replicas" in then else {})},)).desired.specs
     return next(spec for spec in specs if spec.name == entry)
 
 
@@ -302,7 +302,7 @@ def plan_of(case: Mapping[str, Any]) -> Plan:
         making_room=is_full(disk, settings.get("prune_when_full", 0)),
         **{"prune": "none", **settings},
     )
-    return make_plan(listing.desired(), snapshot, answers_of(case), policy, NOW)
+    return make_plan(listing.desired, snapshot, answers_of(case), policy, NOW)
 
 
 @pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)

@@ -207,7 +207,7 @@ def test_container_is_inspected_for_its_secrets_only_when_there_is_a_newer_image
 def first_wanted(case: Case) -> frozenset[str]:
     """Return what is to be inspected where nothing was yet, and all that was changed in place is known."""
     observed = replace(case.model.snapshot(), in_place={})
-    desired, answers = case.listing.desired(), case.answers(observed)
+    desired, answers = case.listing.desired, case.answers(observed)
     return frozenset(make_plan(desired, observed, answers, case.policy, case.model.clock).wanted)
 
 

@@ -18,7 +18,7 @@ OTHER = "f" * 64
 def compared(found: Asked, entry: Mapping[str, Any] | None = None, *left_out: str) -> tuple[str, ...]:
     """Return in what a container differs from an entry, ENTRY with other keys and without some."""
     written = {key: one for key, one in {**ENTRY, **(entry or {})}.items() if key not in left_out}
-    (spec,) = Listing((written,)).desired().specs
+    (spec,) = Listing((written,)).desired.specs
     return unlike(found, spec, {"db": OTHER, "web": "1"}, (1, 41))
 
 

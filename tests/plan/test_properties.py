@@ -175,7 +175,7 @@ def test_protected_containers_and_volumes_are_never_touched(case: Case) -> None:
 @few
 @given(cases())
 def test_nothing_goes_for_being_absent_while_the_list_is_not_whole(case: Case) -> None:
-    desired = case.listing.desired()
+    desired = case.listing.desired
     listed = {spec.name for spec in desired.specs}
     unlisted = {
         one.container_id
@@ -396,7 +396,7 @@ def count_calls(amount: int) -> int:
     case = Case(Listing(documents), new_model())
     case.run()
     observed = case.model.snapshot()
-    answers, desired = case.answers(observed), case.listing.desired()
+    answers, desired = case.answers(observed), case.listing.desired
     calls = 0
 
     def count(_frame: object, event: str, _argument: object) -> None:

@@ -23,7 +23,7 @@ CHECKED = {**WEB, "healthCheck": {"command": "true"}}
 
 def host_of(case: Case, observed: Snapshot) -> Host:
     """Return the host as somebody sees it who asks no registry."""
-    return Host.of(case.listing.desired(), observed, {}, case.policy, case.model.clock)
+    return Host.of(case.listing.desired, observed, {}, case.policy, case.model.clock)
 
 
 def rows(case: Case, inspected: frozenset[ContainerId] = frozenset()) -> dict[str, Row]:

@@ -96,7 +96,7 @@ def test_time_that_an_unset_clock_told_before_counts_as_none(cache: Cache) -> No
 
 
 def spec() -> ContainerSpec:
-    return Listing(({"name": "web", "image": "nginx:1.27"},)).desired().specs[0]
+    return Listing(({"name": "web", "image": "nginx:1.27"},)).desired.specs[0]
 
 
 FAILED = Container(ContainerId("f1"), "web.dockerup-failed", ImageId("i1"), "nginx:1.27", "exited", 0)
