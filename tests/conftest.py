@@ -1,6 +1,8 @@
-"""How hard hypothesis looks, for every test."""
+"""How hard hypothesis looks, and how often Python looks for garbage, for every test."""
 
 from __future__ import annotations
+
+import gc
 
 import hypothesis
 
@@ -8,3 +10,11 @@ import hypothesis
 hypothesis.settings.register_profile("quick", max_examples=30, deadline=None)
 hypothesis.settings.register_profile("thorough", max_examples=3000, deadline=None)
 hypothesis.settings.load_profile("quick")
+
+# Each look is at all that pytest, hypothesis and the tests consist of: a fifth of the time of the unit tests.
+gc.set_threshold(10_000, 20, 20)
+
+
+def pytest_collection_finish() -> None:
+    """Look no more at what is there before the first test: it stays to the end."""
+    gc.freeze()

@@ -115,13 +115,13 @@ def test_a_token_does_not_show() -> None:
 
 
 JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=10,
 )
 AWAY = {"reason": "down", "until": NOW, "since": 9e11}
 KEYS = ["url", "challenge", "tokens", "reason", "until", "since", "delay", "scheme", "text"]
-NAMED = st.dictionaries(st.text(), st.dictionaries(st.sampled_from(KEYS), JSON))
+NAMED = st.dictionaries(st.text(max_size=5), st.dictionaries(st.sampled_from(KEYS), JSON), max_size=4)
 
 
 @given(st.fixed_dictionaries({}, optional={"away": JSON | NAMED, "met": NAMED}))
