@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Callable, TypeVar
 
 from dockerup.output import passed_on
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
 CALL_TIMEOUT = 120  # seconds; a stop has its container's stop time besides
 _CUT = ("Connection aborted", "RemoteDisconnected", "ConnectionReset", "BrokenPipe", "IncompleteRead")
 
+# An engine over TCP, in urllib3's words; those of the SDK for a socket have a longer name.
+_REMOTE = re.compile(r"\bHTTPS?ConnectionPool\(host='([^']*)', port=([0-9]+)\)")
+_NO_NAME = ("Failed to resolve", "Name or service not known", "name resolution", "No address associated")
 # What reading an answer raises that is not as the API says.
 ODD = (LookupError, TypeError, ValueError, AttributeError, ArithmeticError)
 _API = "the Docker Engine API has"
@@ -84,6 +88,9 @@ def why_unreached(error: Exception, seconds: float) -> str:
     text = f"{type(error).__name__}: {error}"
     if "timed out" in text:
         return f"no answer within {seconds:g} seconds"
+    remote = _why_remote(text)
+    if remote:
+        return remote
     if "FileNotFoundError" in text or "No such file" in text:
         return "there is no such socket. Is docker installed and running? systemctl status docker"
     if "PermissionError" in text or "Permission denied" in text:
@@ -93,3 +100,21 @@ def why_unreached(error: Exception, seconds: float) -> str:
     if "Connection refused" in text or "ConnectionRefused" in text:
         return "nothing answers there. Is docker running? systemctl status docker"
     return str(error)
+
+
+def _why_remote(text: str) -> str:
+    """Return why there was no connection over TCP, from what urllib3 says of it; "" for what is not known."""
+    found = _REMOTE.search(text)
+    if found is None:
+        return ""
+    host, port = found.groups()
+    if "Connection refused" in text:
+        return (
+            f"nothing listens on port {port} of {host}. Was dockerd started there with -H tcp://, and is "
+            "that the host and port that remote or DOCKER_HOST should name?"
+        )
+    if any(one in text for one in _NO_NAME):
+        return f"no address is known of {host}. Is the name in remote or DOCKER_HOST right, and DNS at work?"
+    if "No route to host" in text or "Network is unreachable" in text:
+        return f"{host} cannot be reached: no way leads there. Is it up, and the network of this host?"
+    return ""

@@ -12,6 +12,10 @@ from dockerup.engine_error import EngineError, message_in, why_unreached
 from dockerup.local_engine import LocalEngine
 from dockerup.sdk import client_of
 
+POOL = (
+    "HTTPConnectionPool(host='10.0.0.9', port=2375): Max retries exceeded with url: /version (Caused by {})"
+)
+REMOTE = "nothing listens on port 2375 of 10.0.0.9. Was dockerd started there with -H tcp://, and is "
 ENDED = "it ended while it was asked. Was docker restarted? The next run goes on"
 
 
@@ -26,7 +30,21 @@ ENDED = "it ended while it was asked. Was docker restarted? The next run goes on
         (ConnectionResetError(104, "Connection reset by peer"), ENDED),
         (http.client.IncompleteRead(b"half", 4), ENDED),
         (requests.ConnectionError("('Connection aborted.', BrokenPipeError())"), ENDED),
-        (ConnectionRefusedError(111, "Connection refused"), "nothing answers there. "),
+        (ConnectionRefusedError(111, "Connection refused"), "nothing answers there. Is docker running? syst"),
+        (requests.ConnectionError(POOL.format("[Errno 111] Connection refused")), REMOTE),
+        (
+            requests.ConnectionError(POOL.format("Failed to resolve '10.0.0.9'")),
+            "no address is known of 10.0.0.9. ",
+        ),
+        (
+            requests.ConnectionError(POOL.format("[Errno -3] Temporary failure in name resolution")),
+            "no address is ",
+        ),
+        (
+            requests.ConnectionError(POOL.format("[Errno 113] No route to host")),
+            "10.0.0.9 cannot be reached: no w",
+        ),
+        (requests.ConnectionError(POOL.format("Read timed out.")), "no answer within 10 seconds"),
         (OSError("something new"), "something new"),
     ],
 )
