@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Callable
 
 from dockerup.logins import RegistryLogin, parse_registry_auth
@@ -14,6 +14,7 @@ from dockerup.sources.result import Item
 
 DEFAULT_CONFIG = "/etc/dockerup/dockerup.conf"
 DEFAULT_CACHE = "/var/cache/dockerup"
+_SEVERAL = 3  # lines; fewer may be mistakes that are better told one by one
 
 Reader = Callable[[str], Any]
 ObjectReader = Callable[[object, Origin], tuple[Any, list[Problem]]]
@@ -184,7 +185,11 @@ def read_settings(
     """
     problems: list[Problem] = []
     values: dict[str, object] = {}
-    for origin, key, value in _lines(text, source, problems):
+    lines = _lines_of(text)
+    if _is_of_another_kind(lines.values()):
+        problems.append(_no_settings_file(source, len(lines)))
+        lines = {}
+    for origin, key, value in _settings_in(lines, source, problems):
         _read_one(origin, key, value, values, problems)
     for origin, key, value in _block_lines(block, problems) if block else ():
         _read_one(origin, key, value, values, problems)
@@ -197,11 +202,34 @@ def read_settings(
     return Settings(**values)  # type: ignore[arg-type]  # each reader gives its own field's type
 
 
-def _lines(text: str, source: str, problems: list[Problem]) -> Iterator[tuple[Origin, str, str]]:
+def _lines_of(text: str) -> dict[int, str]:
+    """Return the lines of a file that should each be a setting, by their number."""
+    numbered = enumerate(map(str.strip, text.splitlines()), 1)
+    return {number: line for number, line in numbered if line and line[0] not in "#;"}
+
+
+def _is_of_another_kind(lines: Collection[str]) -> bool:
+    """Tell whether of several lines none begins with a key: a program, JSON, a page of HTML."""
+    return len(lines) >= _SEVERAL and not any(_first_word(line) in SETTINGS for line in lines)
+
+
+def _no_settings_file(source: str, count: int) -> Problem:
+    return Problem(
+        Origin(source),
+        f"this is no settings file: none of its {count} lines is a setting",
+        f"Write lines such as confdir={Settings.confdir}, or name another file with --config.",
+    )
+
+
+def _first_word(line: str) -> str:
+    return re.split(r"[=:\s]", line)[0]
+
+
+def _settings_in(
+    lines: Mapping[int, str], source: str, problems: list[Problem]
+) -> Iterator[tuple[Origin, str, str]]:
     seen: dict[str, int] = {}
-    for number, line in enumerate(map(str.strip, text.splitlines()), 1):
-        if not line or line[0] in "#;":
-            continue
+    for number, line in lines.items():
         origin = _line_origin(source, number)
         key, equals, value = (part.strip() for part in line.partition("="))
         if not equals:
@@ -215,7 +243,7 @@ def _lines(text: str, source: str, problems: list[Problem]) -> Iterator[tuple[Or
 
 def _no_setting(origin: Origin, line: str) -> Problem:
     # The line may be a password, or end in one: only a word that is a key of ours is shown.
-    word = re.split(r"[:\s]", line)[0]
+    word = _first_word(line)
     shown = f'"{word}" without a "=" after it' if word in SETTINGS else "this line"
     return Problem(origin, f"{shown} is not a setting", "Write key=value.")
 

@@ -150,6 +150,31 @@ def test_all_mistakes_are_told_at_once() -> None:
     assert sorted(places) == ["--concurrency", f"{FILE}:1", f"{FILE}:2", f"{FILE}:3", f"{FILE}:5"]
 
 
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{\n  "confdir": "/srv",\n  "aws": true\n}\n', 4),
+        ("#!/bin/sh\nset -e\nPATH=/bin\nexec dockerup\n", 3),
+        ('<!doctype html>\n<html lang="en">\n<title>404</title>\n\n</html>\n', 4),
+        ("\0\1\n\2\n\3=\n", 3),
+    ],
+)
+def test_a_file_of_another_kind_is_told_in_a_line(text: str, lines: int) -> None:
+    (message,) = told(text, pull="true")
+    assert message == (
+        f"{FILE}: this is no settings file: none of its {lines} lines is a setting. "
+        "Write lines such as confdir=/etc/dockerup/containers.d, or name another file with --config."
+    )
+    assert len(told(text, pull="perhaps")) == 2
+
+
+@pytest.mark.parametrize(
+    "text", ["confdri=/srv\nasw=no", "confdir: /srv\naws: false\nfoo\nbar", "a=1\nb\nc\naws="]
+)
+def test_a_settings_file_with_mistakes_is_told_all_of_them(text: str) -> None:
+    assert len(told(text)) == len(text.splitlines())
+
+
 def test_a_key_that_stands_twice_names_both_lines() -> None:
     assert told("aws=true\n#\naws=false") == [f'{FILE}:3: "aws" stands in line 1 too. Keep one of them.']
 
