@@ -68,4 +68,6 @@ def defaults_of(info: Mapping[str, Any]) -> Defaults:
         log_driver=str(info.get("LoggingDriver") or "json-file"),
         runtime=str(info.get("DefaultRuntime") or "runc"),
         cgroup_namespace=cgroup_namespace(info),
+        # podman, which alone tells of Buildah, has 0 for what was given none.
+        swappiness=0 if "BuildahVersion" in info else None,
     )

@@ -22,6 +22,7 @@ class Defaults:
     log_driver: str = "json-file"
     runtime: str = "runc"
     cgroup_namespace: str = ""  # "": not known
+    swappiness: int | None = None
 
 
 def part(value: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -49,7 +50,7 @@ def bring_host_config(
         _bring(draft, ours, read, host.get(key))
     if host.get("CpuRealtimePeriod") or host.get("CpuRealtimeRuntime"):
         draft.left("CpuRealtimeRuntime", NO_REAL_TIME)
-    _bring_memory(draft, host)
+    _bring_memory(draft, host, defaults)
     _bring_modes(draft, host, names, defaults)
     _bring_restart(draft, host)
     _bring_logs(draft, host, defaults)
@@ -84,10 +85,6 @@ def _above_zero(value: Any) -> int | None:
     return int(value) if int(value) > 0 else None
 
 
-def _swappiness(value: Any) -> int | None:
-    return int(value) if int(value) >= 0 else None
-
-
 def _strings(value: Any) -> list[str]:
     return [str(one) for one in value]
 
@@ -105,7 +102,6 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
     "OomScoreAdj": ("oomScoreAdj", int),
     "Memory": ("memory", _bytes),
     "MemoryReservation": ("memoryReservation", _bytes),
-    "MemorySwappiness": ("memorySwappiness", _swappiness),
     "PidsLimit": ("pidsLimit", _above_zero),
     "CpuShares": ("cpu", int),
     "NanoCpus": ("cpus", _cpus),
@@ -132,8 +128,12 @@ _PLAIN: Mapping[str, tuple[str, Callable[[Any], Any]]] = {
 }
 
 
-def _bring_memory(draft: Draft, host: Mapping[str, Any]) -> None:
+def _bring_memory(draft: Draft, host: Mapping[str, Any], defaults: Defaults) -> None:
     memory, swap, shm = (host.get(key) for key in ("Memory", "MemorySwap", "ShmSize"))
+    swappiness = host.get("MemorySwappiness")
+    # 0 has a meaning: none of it is swapped out.
+    if isinstance(swappiness, int) and swappiness >= 0 and swappiness != defaults.swappiness:
+        draft.put("memorySwappiness", swappiness)
     # The engine makes twice the memory of what is left out.
     if isinstance(swap, int) and swap and swap != 2 * (memory if isinstance(memory, int) else 0):
         draft.put("memorySwap", swap if swap == -1 else size_text(abs(swap)))

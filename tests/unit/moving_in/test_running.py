@@ -41,12 +41,14 @@ ENGINE = {
     "OomKillDisable": False,
     "PortBindings": {},
 }
+DEFAULTS = Defaults(cgroup_namespace="host")
 
 
 def bring(
     config: Mapping[str, Any] | None = None,
     host: Mapping[str, Any] | None = None,
     networks: Mapping[str, Any] | None = None,
+    defaults: Defaults = DEFAULTS,
 ) -> Imported:
     container = {
         "Id": ID,
@@ -57,7 +59,7 @@ def bring(
     }
     other = {"Id": "f" * 64, "Name": "/db", "Config": {"Image": "db:1"}, "HostConfig": ENGINE}
     found = [running.Found(container, IMAGE), running.Found(other, {})]
-    return running.imported(found, "the engine", Defaults(cgroup_namespace="host"))
+    return running.imported(found, "the engine", defaults)
 
 
 def test_what_the_image_and_the_engine_give_is_left_out() -> None:
@@ -126,6 +128,8 @@ def test_settings_of_its_own(config: Mapping[str, Any], key: str, value: object)
         ({"NetworkMode": "container:" + "f" * 64}, "network", "container:db"),
         ({"NetworkMode": "host"}, "network", "host"),
         ({"Memory": 512 << 20, "MemorySwap": 1 << 30}, "memory", "512m"),
+        ({"MemorySwappiness": 0}, "memorySwappiness", 0),
+        ({"MemorySwappiness": 60}, "memorySwappiness", 60),
         ({"NanoCpus": 1_500_000_000}, "cpus", "1.5"),
         ({"RestartPolicy": {"Name": "on-failure", "MaximumRetryCount": 3}}, "restart", "on-failure:3"),
         (
@@ -203,3 +207,19 @@ def test_defaults_are_the_engines() -> None:
     )
     assert defaults_of({**info, "SecurityOptions": ["name=cgroupns"]}).cgroup_namespace == "private"
     assert defaults_of({}) == Defaults()
+
+
+@pytest.mark.parametrize(
+    ("info", "told", "kept"),
+    [
+        ({}, None, {}),
+        ({}, -1, {}),  # Engine before 1.12
+        ({"BuildahVersion": "1.39.3"}, 0, {}),  # podman: of all that were given none
+        ({"BuildahVersion": "1.39.3"}, 60, {"memorySwappiness": 60}),
+    ],
+)
+def test_swappiness_that_nobody_asked_for_is_left_out(
+    info: Mapping[str, Any], told: int | None, kept: Mapping[str, int]
+) -> None:
+    entry = raw(bring(host={"MemorySwappiness": told}, defaults=defaults_of(info)))["app"]
+    assert {key: value for key, value in entry.items() if key == "memorySwappiness"} == kept
