@@ -10,7 +10,7 @@ the list, it is again what it was, a container that dockerup did not make.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field, replace
 
 from dockerup import labels
@@ -21,6 +21,7 @@ from dockerup.keys.row import Change
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
+from dockerup.steps import Plan
 
 # One that was only created has nothing to keep, one that is going cannot be kept.
 _STATES = frozenset({"running", "paused", "restarting", "exited"})
@@ -77,6 +78,12 @@ def adopt(desired: Desired, observed: Snapshot, policy: Policy) -> Adoption:
         records,
         (*(_taken(record[labels.NAME]) for record in fresh.values()), *(map(_left, left) if stay else ())),
     )
+
+
+def still_true(notes: Iterable[str], plan: Plan) -> list[str]:
+    """Return notes without those that say of a container that it goes on which a plan replaces."""
+    replaced = {_taken(plan.adopted[one][labels.NAME]) for one in plan.adopted.keys() & plan.removed}
+    return [note for note in notes if note not in replaced]
 
 
 def _remembered(observed: Snapshot, policy: Policy) -> dict[ContainerId, Mapping[str, str]]:

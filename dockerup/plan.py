@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
-from dockerup.adoption import adopt
+from dockerup.adoption import adopt, still_true
 from dockerup.again import needs_running
 from dockerup.chain import AWAITED, write_group
 from dockerup.clean_up import write_clean_up
@@ -95,7 +95,8 @@ def make_plan(
     plan = sheet.plan((*_notes(host), *adoption.notes, *sheet.notes))
     check(plan, host)
     formers = tuple(host.formers.values())
-    return replace(plan, adopted=adoption.records, in_place=remembered(host), formers=formers)
+    plan = replace(plan, adopted=adoption.records, in_place=remembered(host), formers=formers)
+    return replace(plan, notes=tuple(still_true(plan.notes, plan)))
 
 
 def _write_names(found: list[Stray], sheet: Sheet) -> None:
@@ -243,22 +244,17 @@ def _all_before(number: int, plan: Plan) -> set[int]:
 
 def _check_images(plan: Plan, host: Host) -> None:
     """Raise PlanError when an image would go that a container needs which stays."""
-    steps = [node.step for node in plan.nodes]
-    targets = (step.target for step in steps if isinstance(step, Remove))
-    removed = {target.container_id for target in targets if isinstance(target, Existing)}
-    used = {one.image_id for one in host.observed.containers if one.container_id not in removed}
-    for step in steps:
+    used = {one.image_id for one in host.observed.containers if one.container_id not in plan.removed}
+    for step in (node.step for node in plan.nodes):
         if isinstance(step, RemoveImage) and step.image_id in used:
             raise PlanError(f"{step}, though a container was made from it")
 
 
 def _check_networks(plan: Plan, host: Host) -> None:
     """Raise PlanError when a network would go that is another's, or that a container needs which stays."""
-    steps = [node.step for node in plan.nodes]
-    targets = (step.target for step in steps if isinstance(step, Remove))
-    removed = {target.container_id for target in targets if isinstance(target, Existing)}
+    removed = plan.removed
     by_id = {network.network_id: network for network in host.observed.networks or ()}
-    for step in steps:
+    for step in (node.step for node in plan.nodes):
         if isinstance(step, RemoveNetwork):
             network = by_id[step.network_id]
             used = any(one.container_id not in removed for one in users_of(network, host))

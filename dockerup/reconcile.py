@@ -9,7 +9,7 @@ from dataclasses import field, replace
 from threading import Event
 from typing import TYPE_CHECKING
 
-from dockerup.adoption import adopt
+from dockerup.adoption import adopt, still_true
 from dockerup.changes import changes_of, left_volumes
 from dockerup.clean_up import is_full
 from dockerup.configuration import Configuration
@@ -221,7 +221,7 @@ class _Work:
         self._remember(self.plan.in_place)
         if desired.complete and policy.prune != "none" and not self.plan.unneeded:
             self._host.forget_unneeded()
-        self.notes += self.plan.notes
+        self.notes = [*still_true(self.notes, self.plan), *self.plan.notes]
 
 
 def _without_options(result: Result, specs: Collection[ContainerSpec]) -> Result:

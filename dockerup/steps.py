@@ -416,6 +416,12 @@ class Plan:
         """The nodes that do something."""
         return tuple(node for node in self.nodes if not isinstance(node.step, Keep))
 
+    @property
+    def removed(self) -> frozenset[ContainerId]:
+        """The containers of now that are removed."""
+        targets = (node.step.target for node in self.nodes if isinstance(node.step, Remove))
+        return frozenset(target.container_id for target in targets if isinstance(target, Existing))
+
     def __str__(self) -> str:
         return "".join(f"{_line(node)}\n" for node in self.nodes)
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from dockerup import labels
-from dockerup.adoption import adopt
+from dockerup.adoption import adopt, still_true
 from dockerup.host import Policy
 from dockerup.snapshot import ContainerId
 from dockerup.steps import Keep, Plan
@@ -177,6 +177,22 @@ def test_newer_image_makes_a_container_of_dockerups_own() -> None:
     assert "newer image" in str(run(case))
     (one,) = case.model.snapshot().containers
     assert one.labels[labels.NAME] == "web"
+
+
+def test_what_the_same_run_replaces_is_not_said_to_go_on() -> None:
+    case = a_case()
+    host_of(case).load(Content(content_of("shop/web:1", 2).image_id), "shop/web:1")
+    plan = case.plan()
+    assert "newer image" in str(plan)
+    assert plan.notes == ()
+
+
+def test_what_a_later_plan_of_a_run_replaces_was_not_adopted() -> None:
+    """The first one is made before the registries are asked, which may know a newer image."""
+    case = a_case()
+    said = [*case.plan().notes, "another note"]
+    host_of(case).load(Content(content_of("shop/web:1", 2).image_id), "shop/web:1")
+    assert still_true(said, case.plan()) == ["another note"]
 
 
 @pytest.mark.parametrize("policy", [KEEP, REMOVE])
