@@ -20,6 +20,13 @@ _READ = re.compile(r".*\.(json|yaml|yml)")
 _PASSED_OVER = re.compile(r"\..*|.*~|#.*#|.*\.(swp|swo|bak|orig|rej|tmp|rpmsave|rpmnew|rpmorig|dpkg-[a-z]+)")
 _MEANT = re.compile(r".*\.(json|ya?ml)(\.txt)?|.*\.(jsn|jason|yalm|ymal)", re.IGNORECASE)
 
+# The key by which a file of another tool is known, what that is called, and how `import` calls it.
+_OF_OTHER_TOOLS = {
+    "services": ("a Compose file", "compose"),
+    "containerDefinitions": ("a task definition of Amazon ECS", "ecs"),
+    "spec": ("a container declaration of Google's", "konlet"),
+}
+
 
 def read_confdir(path: str) -> SourceResult:
     """Return what the files of a directory list, in name order; nothing declared when there is none.
@@ -106,6 +113,10 @@ def _instead_of(key: str) -> str:
 
 
 def _one_container(value: dict[str, object], origin: Origin) -> tuple[Item, ...]:
+    for key, (what, tool) in _OF_OTHER_TOOLS.items():
+        if key in value and "image" not in value:
+            fix = f"Keep it elsewhere, and put here what this prints: dockerup import {tool} FILE."
+            raise InvalidInputError(Problem(origin.at(key), f"this is {what}, no container", fix))
     misspelt = listing.misspelt_key(value)
     if misspelt is not None:
         raise InvalidInputError(listing.misspelling(misspelt, origin))

@@ -41,6 +41,30 @@ def test_one_container_a_list_and_a_containers_object_are_read_in_name_order(tmp
     assert names(tmp_path) == ["two", "three", "four", "one"]
 
 
+@pytest.mark.parametrize(
+    ("text", "key", "what", "origin"),
+    [
+        ("version: '3'\nservices:\n  web: {image: nginx}\n", "services", "a Compose file", "compose"),
+        (
+            "containerDefinitions:\n- {name: web}\n",
+            "containerDefinitions",
+            "a task definition of Amazon ECS",
+            "ecs",
+        ),
+        ("spec:\n  containers:\n  - {name: web}\n", "spec", "a container declaration of Google's", "konlet"),
+    ],
+)
+def test_a_file_of_another_tool_is_told_with_the_command_that_brings_it_over(
+    tmp_path: Path, text: str, key: str, what: str, origin: str
+) -> None:
+    write(tmp_path, a_yml=text)
+    line = next(number for number, one in enumerate(text.splitlines(), 1) if one.startswith(key))
+    assert only_problem(tmp_path) == (
+        f"{tmp_path}/a.yml:{line}: {key}: this is {what}, no container. "
+        f"Keep it elsewhere, and put here what this prints: dockerup import {origin} FILE."
+    )
+
+
 def test_each_item_knows_its_file_line_and_path(tmp_path: Path) -> None:
     write(tmp_path, a_json='\n{"name": "one"}', b_yaml="containers:\n- name: two\n- name: three\n")
     result = read_confdir(str(tmp_path))
