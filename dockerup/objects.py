@@ -63,18 +63,25 @@ def object_of(keys: Mapping[str, Key], says: str, spellings: Mapping[str, Spelli
         if not isinstance(value, Mapping):
             expected(value, origin, says)
         absent = [key for key, row in keys.items() if row.required and not value.keys() & {key, *row.aliases}]
-        readings: list[Callable[[], Any]] = [partial(missing, k, origin) for k in absent]
+        meant = {_meant(step_of(one), names, further) for one in value} if absent else set()
+        readings: list[Callable[[], Any]] = [partial(missing, k, origin) for k in absent if k not in meant]
         readings += [partial(read_one, k, v, origin.at(step_of(k))) for k, v in value.items()]
         return _one_spelling_each(gather(readings), names, further, origin)
 
     return Kind(says, read, _object_schema(keys, further))
 
 
-def _other_key(written: str, names: Mapping[str, str], further: Mapping[str, Spelling]) -> str:
+def _meant(written: str, names: Mapping[str, str], further: Mapping[str, Spelling]) -> str | None:
+    """Return the key that was most likely meant, None when none is near."""
     guess = nearest(written, [*names, *further])
+    return names.get(guess, guess) if guess else None
+
+
+def _other_key(written: str, names: Mapping[str, str], further: Mapping[str, Spelling]) -> str:
+    guess = _meant(written, names, further)
     if guess is None and len(names) > _MOST_NAMED:
         return "`dockerup schema` prints all keys that there are."
-    return f'Did you mean "{names.get(guess, guess)}"?' if guess else instead("", set(names.values()))
+    return f'Did you mean "{guess}"?' if guess else instead("", set(names.values()))
 
 
 def _one_spelling_each(

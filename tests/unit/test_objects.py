@@ -89,3 +89,9 @@ def test_where_there_are_too_many_keys_to_name_the_command_that_names_them_is_to
     with pytest.raises(Refused) as refused:
         many.read({"else": "x"}, ORIGIN)
     assert refused.value.problems[0].fix == "`dockerup schema` prints all keys that there are."
+
+
+def test_a_key_that_is_misspelt_is_not_missing_as_well() -> None:
+    (problem,) = problems_of({"Size": "big"})
+    assert problem.endswith('there is no key "Size" here. Did you mean "size"?')
+    assert len(problems_of({"capAd": "all"})) == 2
