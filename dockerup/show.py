@@ -57,9 +57,17 @@ def table(rows: Sequence[Row], last: Mapping[str, Entry]) -> str:
     cells = [tuple(cell or "-" for cell in _cells(row, last.get(row.name))) for row in rows]
     widths = [max(map(len, column)) for column in zip(_HEADING, *cells)]
     lines = [_padded(line, widths) for line in (_HEADING, *cells)]
-    told = {row.name: _quiet_words(row) if row.well and row.state in _PLAIN else row.says for row in rows}
+    told = {row.name: _sentence(row, last.get(row.name)) for row in rows}
     lines += [f"{name}: {text}" for name, text in told.items() if text]
     return "\n".join(lines)
+
+
+def _sentence(row: Row, last: Entry | None) -> str:
+    if row.well and row.state in _PLAIN:
+        return _quiet_words(row)
+    if row.since or last is None or last.outcome != "failed":
+        return row.says
+    return f"{row.says}; the last try failed: {last.error}"  # of which no container is there to tell
 
 
 def _quiet_words(row: Row) -> str:

@@ -20,3 +20,13 @@ def test_last_change_names_an_outcome_that_is_not_plain() -> None:
 
 def test_last_change_says_no_word_twice() -> None:
     assert last_change("rolled back", "rolled back") == "1970-01-01 00:00 rolled back"
+
+
+def test_one_that_could_not_be_made_says_why() -> None:
+    failed = Entry(
+        "run", 0.0, "web", "created", "not there", outcome="failed", error="pull web:1: no such image"
+    )
+    said = "web: not there; the last try failed: pull web:1: no such image"
+    assert table([Row("web", "pending", False, "not there")], {"web": failed}).splitlines()[-1] == said
+    there = Row("web", "pending", False, "stopped: exit code 3", since="Exited (3) 5 minutes ago")
+    assert table([there], {"web": failed}).splitlines()[-1] == "web: stopped: exit code 3"
