@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from typing import Callable
+import itertools
+import re
+from collections.abc import Sequence
+from typing import Callable, NoReturn
 
 from dockerup import __version__
+from dockerup.problems import instead, nearest
 from dockerup.settings import DEFAULT_CACHE, DEFAULT_CONFIG, SETTINGS, Setting
 
 _DESCRIPTION = "Make this host run exactly the Docker containers that its configuration lists."
@@ -27,9 +31,41 @@ what cron runs each minute:
 """
 
 
-def parser() -> argparse.ArgumentParser:
+class _Parser(argparse.ArgumentParser):
+    """A parser that tells of a word that it does not know which one is near."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print usage and message, and exit with 2."""
+        choice = re.match(r"argument (COMMAND|FROM): invalid choice: '([^']*)'", message)
+        if choice:
+            known = [name for name, *_ in (_COMMANDS if choice[1] == "COMMAND" else _ORIGINS)]
+            what = f'command "{choice[2]}"' if choice[1] == "COMMAND" else f'"{choice[2]}" to import from'
+            message = f"there is no {what}. {instead(choice[2], known)}"
+        super().error(message)
+
+
+def parsed(given: Sequence[str]) -> argparse.Namespace:
+    """Return what a command line says; one that is wrong is told of, and ends the process with 2."""
+    whole = parser()
+    known = {option[2:] for option in _options_of(whole) if option.startswith("--")}
+    for word in itertools.takewhile(lambda one: one != "--", given):
+        option = re.fullmatch(r"--([\w-]+)(?:=.*)?", word, re.DOTALL)
+        if option and option[1] not in known:  # what follows it would be taken for a command
+            guess = nearest(option[1], known)
+            fix = f'Did you mean "--{guess}"?' if guess else "dockerup --help names all."
+            whole.error(f'there is no option "--{option[1]}". {fix}')
+    return whole.parse_args(given)
+
+
+def _options_of(parser: argparse.ArgumentParser) -> set[str]:
+    """Return the options of a parser and of those below it."""
+    below = (one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    return {*parser._option_string_actions}.union(*(_options_of(one) for of in below for one in of.values()))
+
+
+def parser() -> _Parser:
     """Return the parser of the command line: what each command may be given, and what that means."""
-    whole = argparse.ArgumentParser(
+    whole = _Parser(
         "dockerup",
         usage="dockerup [OPTIONS] [COMMAND] ...",
         description=_DESCRIPTION,
@@ -109,13 +145,7 @@ def _add_setup(parser: argparse.ArgumentParser) -> None:
 def _add_import(parser: argparse.ArgumentParser) -> None:
     shared = _shared()
     kinds = parser.add_subparsers(prog="dockerup import", metavar="FROM", dest="origin", required=True)
-    for name, many, operand, text in (
-        ("compose", "*", "FILE", "Compose files; without any, those of the working directory"),
-        ("ecs", 1, "FILE", "a task definition of Amazon ECS, as registered or as it is described"),
-        ("konlet", 1, "FILE", "a container declaration of Google's: gce-container-declaration"),
-        ("running", "*", "NAME", "what runs on this engine; without names all that dockerup does not keep"),
-        ("run", 1, "LINE", "a line of docker run, in quotes"),
-    ):
+    for name, many, operand, text in _ORIGINS:
         several = f"[{operand} ...]" if many == "*" else operand
         kind = kinds.add_parser(
             name,
@@ -137,9 +167,9 @@ def _add_import(parser: argparse.ArgumentParser) -> None:
                 kind.add_argument(flag, action="append", metavar=metavar, default=[], help=meaning)
 
 
-def _shared() -> argparse.ArgumentParser:
+def _shared() -> _Parser:
     """Return the options that may stand before or after a command; those after do not reset those before."""
-    parser = argparse.ArgumentParser(add_help=False, argument_default=argparse.SUPPRESS)
+    parser = _Parser(add_help=False, argument_default=argparse.SUPPRESS)
     parser.add_argument("--config", metavar="FILE", help=f"settings file (default {DEFAULT_CONFIG})")
     parser.add_argument("--cache", metavar="DIR", help=f"directory of conveniences (default {DEFAULT_CACHE})")
     for setting in SETTINGS.values():
@@ -166,6 +196,13 @@ def _add_setting(parser: argparse.ArgumentParser, setting: Setting) -> None:
     parser.add_argument(f"--{name}", dest=dest, metavar=kind, help=text)
 
 
+_ORIGINS: tuple[tuple[str, str | int, str, str], ...] = (
+    ("compose", "*", "FILE", "Compose files; without any, those of the working directory"),
+    ("ecs", 1, "FILE", "a task definition of Amazon ECS, as registered or as it is described"),
+    ("konlet", 1, "FILE", "a container declaration of Google's: gce-container-declaration"),
+    ("running", "*", "NAME", "what runs on this engine; without names all that dockerup does not keep"),
+    ("run", 1, "LINE", "a line of docker run, in quotes"),
+)
 _COMMANDS: tuple[tuple[str, str, str, Callable[[argparse.ArgumentParser], None]], ...] = (
     ("apply", "", "converge this host (what no command means); silent when nothing changed", _add_apply),
     ("plan", "", "what apply would do and why, field by field; changes nothing", _add_plan),

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from threading import Event, Timer
 from typing import TYPE_CHECKING
 
-from dockerup.arguments import parser
+from dockerup.arguments import parsed
 from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, instead
 from dockerup.settings import SETTINGS
 
@@ -33,7 +33,7 @@ STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
-    options = parser().parse_args(arguments)
+    options = parsed(sys.argv[1:] if arguments is None else arguments)
     _log_to_stderr(options.verbose)
     try:
         return _COMMANDS[options.command](options)
