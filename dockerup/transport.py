@@ -292,7 +292,7 @@ def _what_failed(error: Exception, causes: Sequence[BaseException]) -> str:
         (_is_a(error, "SSLError"), "does not speak TLS (https) as it must"),
         (_is_a(error, "ConnectTimeout", "ConnectTimeoutError"), "cannot be reached: no connection in time"),
         (_has(causes, ConnectionRefusedError), "refuses connections"),
-        (_has(causes, socket.gaierror), "has a name for which no address is found"),
+        (_has(causes, socket.gaierror), "cannot be found: no address is known of that name"),
         (_was_cut(error), "closes connections without an answer"),
         (_has(causes, http.client.IncompleteRead), "closes connections in the middle of an answer"),
         (_has(causes, http.client.HTTPException), "does not speak HTTP as it must"),

@@ -355,4 +355,4 @@ def test_a_name_that_nobody_knows_is_unknown(monkeypatch: pytest.MonkeyPatch) ->
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
     told = reason(parse_reference("registry.invalid/app"))
-    assert told == "registry.invalid has a name for which no address is found"
+    assert told == "registry.invalid cannot be found: no address is known of that name"
