@@ -217,7 +217,8 @@ class _Composer:
         if node.text is None:
             what = "a key is a list or a mapping"
             fix = 'Write a plain key; put a value that begins with "{{" or "[" into quotes.'
-            raise NotYamlError(Problem(_at_line(self.source, line, self._path()), what, fix))
+            path = self._path()[:-1]  # the last step is the key that is none
+            raise NotYamlError(Problem(_at_line(self.source, line, path), what, fix))
         return _Node(line, node.value, node.text, node.plain)
 
     def _add_pair(self, frame: _Frame, key: _Node, node: _Node) -> None:
