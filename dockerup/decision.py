@@ -10,6 +10,7 @@ from dockerup.images import WantedImage
 from dockerup.records import dataclass
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
+from dockerup.steady import gave_up
 from dockerup.steps import Cause, Created, Existing, Target
 
 if TYPE_CHECKING:
@@ -101,5 +102,7 @@ def complete(one: Container, spec: ContainerSpec) -> bool:
 
 
 def failed(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a job that is never started again ended badly."""
-    return one.state == "exited" and one.exit_code not in {0, None} and spec.restart == "no"
+    """Tell whether a container ended badly, and is not started again: a job, or what the engine gave up."""
+    if spec.restart == "no":
+        return one.state == "exited" and one.exit_code not in {0, None}
+    return gave_up(one, spec.restart_policy)

@@ -33,7 +33,7 @@ from dockerup.networks import removable, users_of, write_networks, write_unused_
 from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, ContainerId, Snapshot
-from dockerup.steady import doubtful
+from dockerup.steady import doubtful, may_have_given_up
 from dockerup.steps import (
     Cause,
     Existing,
@@ -80,7 +80,7 @@ def make_plan(
     opened, wanted = transitions(host)
     host, unknown = with_formers(host, opened)
     listed = (one for name in host.listed for one in host.families.get(name, ()))
-    wanted |= unknown | doubtful(listed, now) | unsure(host)
+    wanted |= unknown | doubtful(listed, now) | _unknown_ends(host) | unsure(host)
     if wanted:
         return Plan(wanted=wanted)
     decisions = decide_all(host, opened)
@@ -97,6 +97,16 @@ def make_plan(
     formers = tuple(host.formers.values())
     plan = replace(plan, adopted=adoption.records, in_place=remembered(host), formers=formers)
     return replace(plan, notes=tuple(still_true(plan.notes, plan)))
+
+
+def _unknown_ends(host: Host) -> frozenset[ContainerId]:
+    """Return the containers to inspect: the engine may have given them up."""
+    return frozenset(
+        one.container_id
+        for spec in host.desired.specs
+        for one in host.families.get(spec.name, ())
+        if may_have_given_up(one, spec.restart_policy) and not is_failed(one)
+    )
 
 
 def _write_names(found: list[Stray], sheet: Sheet) -> None:

@@ -1,4 +1,4 @@
-"""Whether the engine starts a container again and again: by its restarts, not by when it is looked at. Pure.
+"""Whether the engine starts a container again and again, or gave it up: by its restarts. Pure.
 
 The engine starts what exits again after 100 ms, the next time after twice that, up to a minute, until it has
 run for 10 seconds (moby's restartmanager/restartmanager.go). The list of containers shows such a one as
@@ -7,6 +7,7 @@ restarting or as up for some seconds, as it happens: only its count of restarts 
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterable
 
 from dockerup.snapshot import Container, ContainerId
@@ -15,6 +16,7 @@ STEADY_AFTER = 10  # seconds
 # Seconds from the creation of a container to its start: one, and one for each of two times that the engine
 # tells in whole seconds.
 _FIRST_START = 3
+_STOPPED = frozenset({128 + signal.SIGTERM, 128 + signal.SIGKILL})
 
 
 def keeps_exiting(one: Container) -> bool:
@@ -22,6 +24,23 @@ def keeps_exiting(one: Container) -> bool:
     if one.state == "restarting":
         return True
     return _began_just_now(one) and one.detail is not None and one.detail.restarts > 0
+
+
+def gave_up(one: Container, restart: str) -> bool:
+    """Tell whether the last start that the engine makes by a policy (`on-failure:5`) was in vain, too.
+
+    Who stops it by hand ends it by a signal; it does not by itself.
+    """
+    most, detail = restart.partition(":")[2], one.detail
+    if not most or detail is None or detail.restart != restart or detail.restarts < int(most):
+        return False
+    by_hand = one.exit_code in _STOPPED and not detail.out_of_memory
+    return one.state == "exited" and bool(one.exit_code) and not by_hand
+
+
+def may_have_given_up(one: Container, restart: str) -> bool:
+    """Tell whether a container has to be inspected to know that."""
+    return one.detail is None and one.state == "exited" and bool(one.exit_code) and ":" in restart
 
 
 def doubtful(containers: Iterable[Container], now: float) -> frozenset[ContainerId]:
