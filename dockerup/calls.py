@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Protocol
 
 from dockerup import labels
+from dockerup.outcome import RefusedError
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, ImageId
 from dockerup.spec import ContainerSpec
@@ -49,10 +50,6 @@ class Verbs(Protocol):
     def create_network(self, name: str, options: Mapping[str, Any]) -> None: ...
     def connect(self, network: str, container_id: ContainerId, spec: ContainerSpec) -> None: ...
     def remove_network(self, network_id: str) -> None: ...
-
-
-class RefusedError(Exception):
-    """A step was planned for another state of the host."""
 
 
 class Calls:
@@ -107,18 +104,21 @@ class Calls:
             _unless_gone(lambda: engine.remove_network(step.network_id))
 
     def take_back(self, step: Step) -> None:
-        """Make the call that is the inverse of a step. What was removed stays so: it was left over."""
+        """Make the call that is the inverse of a step. What was removed stays so: it was left over.
+
+        Nothing has to be taken back from a new container that somebody has removed.
+        """
         engine = self._engine
         if isinstance(step, Create):
-            engine.remove(self._ids.pop(step.entry))
+            _unless_gone(lambda: engine.remove(self._ids.pop(step.entry)))
         elif isinstance(step, SetRestart):
             engine.set_restart(self.id_of(step.target), step.previous)
         elif isinstance(step, Stop):
             engine.start(self.id_of(step.target))
         elif isinstance(step, Rename):
-            engine.rename(self.id_of(step.target), step.was)
+            _unless_gone(lambda: engine.rename(self.id_of(step.target), step.was))
         elif isinstance(step, Start):
-            engine.stop(self.id_of(step.target))
+            _unless_gone(lambda: engine.stop(self.id_of(step.target)))
         elif isinstance(step, Tag) and step.previous is not None:
             engine.tag(step.previous, step.tag)
 

@@ -15,10 +15,10 @@ from dataclasses import replace
 from threading import Event
 from typing import Callable
 
-from dockerup.calls import Calls, RefusedError, Verbs
+from dockerup.calls import Calls, Verbs
 from dockerup.image import ImageRef
 from dockerup.listener import Stage, no_stage
-from dockerup.outcome import Outcome, Result
+from dockerup.outcome import Outcome, RefusedError, Result
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId
 from dockerup.steps import Node, Phase, Plan, Prove, Pull, Remove, RemoveImage, Signal, Start, Step, Stop, Tag

@@ -138,7 +138,10 @@ class _Subject:
         return max(new, key=lambda one: (one.running, one.created), default=None)
 
     def _outcome(self) -> str:
-        outcomes = {part.outcome for part in self.parts}
+        undone = max(part.undone for part in self.parts)
+        # What was taken back and then done after all went well.
+        anew = any(_starts(part) and part.began > undone > 0.0 for part in self.parts)
+        outcomes = {part.outcome for part in self.parts} - ({Outcome.UNDONE} if anew else set())
         back = Outcome.UNDONE in outcomes and Outcome.UNDO_FAILED not in outcomes
         if (back and self._ran_before()) or self._old_runs_again() or self._went_back():
             return "rolled back"
@@ -146,12 +149,8 @@ class _Subject:
 
     def _went_back(self) -> bool:
         """Tell whether what an earlier run began was taken back."""
-        return any(
-            isinstance(part.node.step, Start)
-            and part.node.step.cause.why in {Why.WAY_BACK, Why.UNDONE}
-            and part.outcome is Outcome.DONE
-            for part in self.parts
-        )
+        causes = (part.node.step.cause for part in self.parts if _starts(part))
+        return any(cause.why in {Why.WAY_BACK, Why.UNDONE} for cause in causes)
 
     def _old_runs_again(self) -> bool:
         """Tell whether the container that was stopped for a new one is the one that was started last."""
@@ -159,6 +158,10 @@ class _Subject:
         stopped = {_existing(step) for step in done if isinstance(step, Stop)}
         started = [_existing(step) for step in done if isinstance(step, Start)]
         return bool(started) and started[-1] in stopped & self._ran_before()
+
+
+def _starts(part: Result) -> bool:
+    return isinstance(part.node.step, Start) and part.outcome is Outcome.DONE
 
 
 def _existing(step: Step) -> ContainerId | None:
@@ -200,7 +203,7 @@ def _served_from(part: Result) -> list[float]:
     step = part.node.step
     if isinstance(step, Stop) and part.outcome is Outcome.UNDONE and part.undone:
         return [part.undone]
-    if isinstance(step, Start) and part.outcome is Outcome.DONE:
+    if _starts(part):
         return [_end(part)]
     # One that failed did not serve by then; what comes after it, if anything, is later.
     return [_end(part)] if isinstance(step, Prove) and step.checked and part.outcome in _RAN else []
@@ -208,9 +211,7 @@ def _served_from(part: Result) -> list[float]:
 
 def seconds_to_proof(parts: Sequence[Result]) -> float | None:
     """Return the seconds from the end of a start to the end of its proof, None without both in this run."""
-    starts = [
-        _end(part) for part in parts if isinstance(part.node.step, Start) and part.outcome is Outcome.DONE
-    ]
+    starts = [_end(part) for part in parts if _starts(part)]
     proofs = [
         _end(part)
         for part in parts

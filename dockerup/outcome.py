@@ -9,6 +9,10 @@ from dockerup.records import dataclass
 from dockerup.steps import Node, Prove, Start
 
 
+class RefusedError(Exception):
+    """A step was planned for another state of the host."""
+
+
 class Outcome(enum.Enum):
     """What became of a step."""
 

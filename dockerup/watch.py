@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from dockerup.engine import Engine
 from dockerup.engine_error import EngineError
+from dockerup.outcome import RefusedError
 from dockerup.output import harmless
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge, without
@@ -77,7 +78,7 @@ class Watch:
 
         It is not when `stop` was set, and when a job still runs at its deadline: it goes on, and the next
         run looks again; one that took another's place is proven by then. Raises NotProvenError when it
-        failed or was not in time, with no value of `hide` in it.
+        failed or was not in time, with no value of `hide` in it, and RefusedError when somebody removed it.
         """
         if stop.is_set():
             return False
@@ -180,7 +181,7 @@ class _Wait:
             self._quiet_since = None  # nobody knows what happens to it meanwhile
             return None
         if detail is None:
-            raise NotProvenError("it was removed")
+            raise RefusedError("it was removed")
         self._lengthen(detail)
         return without(detail, self._hide)
 
@@ -196,6 +197,8 @@ class _Wait:
         self._seconds = max(float(self._step.within), least)
 
     def _proven(self, detail: Detail, now: float) -> bool:
+        if detail.state == "removing":
+            return False  # its name is free, for whoever served before, once it is gone
         verdict, why = self._judged(detail)
         if verdict is Verdict.FAILED:
             raise self._failed(self._memory(detail) or why)

@@ -22,6 +22,7 @@ from dockerup.body import create_body
 from dockerup.image import ImageRef, parse_reference
 from dockerup.keys import LIMITS
 from dockerup.keys.networks import endpoint
+from dockerup.outcome import RefusedError
 from dockerup.problems import DockerupError
 from dockerup.proof import Verdict, judge
 from dockerup.snapshot import (
@@ -203,8 +204,10 @@ class Model:
         if stop.is_set():
             return False
         with self._call("prove", container_id):
-            box, detail = self._known(container_id), self.detail(container_id)
-            assert detail is not None
+            detail = self.detail(container_id)
+            if detail is None:
+                raise RefusedError("it was removed")
+            box = self._known(container_id)
             verdict, why = judge(detail, step.goal, job=step.job)
             still = box.state in {"created", "exited"}
             if verdict is Verdict.FAILED or (verdict is Verdict.PENDING and still):

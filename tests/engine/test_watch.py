@@ -16,6 +16,7 @@ import pytest
 import dockerup.engine
 import dockerup.watch
 from dockerup.engine import Engine
+from dockerup.outcome import RefusedError
 from dockerup.snapshot import ContainerId
 from dockerup.steps import Cause, Existing, Goal, Prove, Why
 from dockerup.watch import NotProvenError, Watch
@@ -204,19 +205,20 @@ def test_paused_container_proves_nothing_until_it_goes_on(hands: Hands) -> None:
         assert proof.result(LONG)
 
 
-def test_container_that_is_removed_meanwhile_fails(hands: Hands) -> None:
+def test_wait_for_a_container_that_is_removed_meanwhile_ends_once_its_name_is_free(hands: Hands) -> None:
     web = hands.run(FOREVER)
     proof = hands.proving(web, stretch=30)
     wait_until(lambda: hands.watch._feed.live, "the events are listened to")
     hands.client.remove_container(web, force=True)
-    with took(), pytest.raises(NotProvenError, match=r"it was removed|its removal has begun"):
+    with took(), pytest.raises(RefusedError, match="it was removed"):
         proof.result(LONG)
 
 
-def test_container_that_is_gone_before_fails(hands: Hands) -> None:
+def test_wait_for_a_container_that_is_gone_before_ends_at_once(hands: Hands) -> None:
     web = hands.create(FOREVER)
     hands.client.remove_container(web)
-    assert str(hands.not_proven(web)) == "it was removed"
+    with took(), pytest.raises(RefusedError, match="it was removed"):
+        hands.prove(web)
 
 
 # With a health check.

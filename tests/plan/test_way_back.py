@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,10 @@ from dockerup.definition import definition_hash
 from dockerup.host import Policy
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
+from dockerup.outcome import Outcome
+from dockerup.snapshot import ContainerId
+from dockerup.steps import Prove
+from tests.model import Model
 from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import PUSHED, content_of, documents, new_model
@@ -138,6 +143,29 @@ def test_group_goes_back_when_one_in_its_middle_does_not_get_well() -> None:
     assert served(case).items() >= before.items(), case.model
     case.settle()
     assert served(case).items() >= before.items(), case.model
+
+
+def test_new_one_that_a_person_removes_in_its_proof_is_made_anew_within_the_run() -> None:
+    plain = {"restart": "always", "image": "shop/web:1", "name": "web"}
+    case = Case(Listing((plain,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.model.registry.push("shop/web:1", content_of("shop/web:1", 2))
+    removed: list[str] = []
+
+    class Removing(Model):
+        def prove(self, container_id: ContainerId, step: Prove, stop: threading.Event) -> bool:
+            if not removed:
+                removed.append(self.boxes.pop(container_id).container_id)
+            return super().prove(container_id, step, stop)
+
+    case.model.__class__ = Removing
+    said = [one.text for one in case.run() if one.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
+
+    (box,) = case.model.boxes.values()
+    assert (box.name, box.state, box.restart) == ("web", "running", "always")
+    assert box.image_id == content_of("shop/web:1", 2).image_id
+    assert removed
+    assert said == []
 
 
 @st.composite

@@ -213,6 +213,19 @@ def test_undone_replacement_was_down_until_the_old_one_ran_again(ran: Ran) -> No
     assert entry.error.startswith("no such program")
 
 
+def test_what_was_undone_and_then_made_anew_is_replaced(ran: Ran) -> None:
+    ran(create(), UNDONE, at=(1, 2), undone=9)
+    ran(Stop("web", old(), None, NEWER), UNDONE, at=(3, 5), undone=8.5)
+    ran(start(Created("web")), UNDONE, at=(5, 6), undone=7)
+    ran(prove(Created("web")), Outcome.REFUSED, at=(6, 7), text="it was removed")
+    ran(create(), at=(11, 12))
+    ran(Stop("web", old(), None, NEWER), at=(13, 15))
+    ran(start(Created("web")), at=(15, 16))
+    ran(prove(Created("web")), at=(16, 26))
+    entry = ran.entry(host(box("old")))
+    assert (entry.action, entry.outcome, entry.down, entry.error) == ("replaced", "done", 13.0, "")
+
+
 @pytest.mark.parametrize("checked", [False, True])
 def test_way_back_in_a_later_round_ends_the_gap_with_the_old_ones_start(ran: Ran, checked: bool) -> None:
     new = Existing(ContainerId("new"), "web")
