@@ -148,7 +148,6 @@ def _volumes_of(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, .
 
 
 def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> Change | None:
-    outcomes = {part.outcome for part in parts}
     wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
     main = main_step([part.node.step for part in parts])
     action, subject = _action([part.node for part in parts]), main.entry
@@ -156,8 +155,7 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
         subject = f"image {short_image(main.image)}"
     went_back = [part for part in parts if part.node.step.cause.why is Why.WAY_BACK]
     if wrong or went_back:
-        back = Outcome.UNDONE in outcomes or any(part.outcome is Outcome.DONE for part in went_back)
-        way_back = "; what ran before runs again" if back else ""
+        way_back = _way_back(parts, went_back)
         stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]
         if stuck:
             way_back = f"; not everything could be undone: {stuck[0].node.step}: {stuck[0].text}"
@@ -174,6 +172,14 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
     if acts <= {Outcome.NOT_RUN, Outcome.REFUSED, Outcome.UNDONE} or silent:
         return None
     return Change(subject, action, str(main.cause), volumes=_volumes_of(parts, left))
+
+
+def _way_back(parts: Sequence[Result], went_back: Sequence[Result]) -> str:
+    """Return what became of what was before, in words after a fault, "" where nothing went back."""
+    done = [part.node.step for part in went_back if part.outcome is Outcome.DONE]
+    if any(part.outcome is Outcome.UNDONE for part in parts) or any(isinstance(one, Start) for one in done):
+        return "; what ran before runs again"
+    return "; what was before stays" if done else ""
 
 
 def _only_made(parts: Sequence[Result]) -> bool:

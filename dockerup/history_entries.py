@@ -149,8 +149,9 @@ class _Subject:
 
     def _went_back(self) -> bool:
         """Tell whether what an earlier run began was taken back."""
-        causes = (part.node.step.cause for part in self.parts if _starts(part))
-        return any(cause.why in {Why.WAY_BACK, Why.UNDONE} for cause in causes)
+        steps = [part for part in self.parts if part.node.step.cause.why in {Why.WAY_BACK, Why.UNDONE}]
+        # Where what was before was not stopped for another, there is nothing to be started again.
+        return any(map(_starts, steps)) or bool(steps and all(one.outcome is Outcome.DONE for one in steps))
 
     def _old_runs_again(self) -> bool:
         """Tell whether the container that was stopped for a new one is the one that was started last."""

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dockerup import labels
+from dockerup.changes import changes_of
 from dockerup.definition import definition_hash
 from dockerup.host import Policy
 from dockerup.keys.row import Change
@@ -143,6 +144,18 @@ def test_group_goes_back_when_one_in_its_middle_does_not_get_well() -> None:
     assert served(case).items() >= before.items(), case.model
     case.settle()
     assert served(case).items() >= before.items(), case.model
+
+
+def test_job_that_fails_after_one_that_did_its_work_is_not_said_to_have_that_run_again() -> None:
+    plain = {"restart": "never", "image": "shop/done:1", "name": "job"}
+    case = Case(Listing((plain,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.model.registry.push("shop/done:1", replace(content_of("shop/done:1", 2), exits=1))
+
+    (change,) = changes_of(case.run(), {})
+
+    assert change.error == "exit code 1; what was before stays"
+    assert case.model.by_name("job").exit_code == 0
 
 
 def test_new_one_that_a_person_removes_in_its_proof_is_made_anew_within_the_run() -> None:

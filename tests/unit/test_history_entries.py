@@ -240,6 +240,17 @@ def test_way_back_in_a_later_round_ends_the_gap_with_the_old_ones_start(ran: Ran
     assert (entry.before, entry.after, entry.error) == (OLD, NEW, "exit code 3")
 
 
+def test_way_back_to_what_was_never_stopped_is_one(ran: Ran) -> None:
+    new, back = Existing(ContainerId("new"), "web.dockerup-new"), Cause(Why.WAY_BACK, "exit code 3")
+    ran(create(), at=(1, 2))
+    ran(start(Created("web")), at=(5, 6))
+    ran(prove(Created("web")), FAILED, at=(6, 12), text="exit code 3")
+    ran(SetRestart("web", new, "no", "always", back), at=(20, 21))
+    ran(Stop("web", new, None, back), at=(21, 22))
+    entry = ran.entry(host(box("old")))
+    assert (entry.action, entry.outcome, entry.down) == ("rolled back", "rolled back", None)
+
+
 def test_what_cannot_be_brought_back_is_down_to_the_end(ran: Ran) -> None:
     ran(create(), UNDONE, at=(1, 2), undone=9)
     ran(Stop("web", old(), None, NEWER), Outcome.UNDO_FAILED, at=(3, 5), text="engine is gone")
