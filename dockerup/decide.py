@@ -20,7 +20,7 @@ from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.in_place import amended, amendment, differences_of, same_make
-from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, same_image
+from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, not_listed, same_image
 from dockerup.keys import RELEASES, needed_versions
 from dockerup.later import image_now
 from dockerup.networks import lost_networks
@@ -223,7 +223,7 @@ def waits_for(
         if decision is None:
             sure = not host.desired.broken or not host.families.get(spec.name)
             if name in spec.depends_on and sure:
-                return Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
+                return not_listed(name, spec, host)
             continue
         # What holds on to it has to go with it.
         former = name in host.formers and name not in spec.bound_to

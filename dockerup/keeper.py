@@ -10,6 +10,7 @@ from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
 from dockerup.in_place import amendment, same_make
 from dockerup.networks import lost_networks
+from dockerup.problems import nearest
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Existing, Target, Why
@@ -97,10 +98,17 @@ def bindings(
             bound.append((name, Existing(other.container_id, name)))
             lives, why = _lives(other), ""
         else:
-            return tuple(bound), Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed")
+            return tuple(bound), not_listed(name, spec, host)
         if _shares_life(spec, name) and not lives:
             waits.append(f"waits for {name}, which does not run{why}")
     return tuple(bound), Cause(Why.HELD_BACK, waits[0]) if waits else None
+
+
+def not_listed(name: str, spec: ContainerSpec, host: Host) -> Cause:
+    """Return the cause of an entry that waits for one that nobody lists, with the name that may be meant."""
+    guess = nearest(name, sorted(host.listed - {spec.name}))
+    meant = f"; {guess} is" if guess else ""
+    return Cause(Why.HELD_BACK, f"it depends on {name}, which is not listed{meant}")
 
 
 def has_lost_its_hold(one: Container, spec: ContainerSpec, host: Host) -> bool:

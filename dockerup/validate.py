@@ -8,8 +8,8 @@ from collections.abc import Iterable, Sequence
 
 from dockerup.configuration import Configuration
 from dockerup.credentials import problems_of_passwords
-from dockerup.desired import NoSourceError, combine
-from dockerup.problems import InvalidInputError, Origin, Problem
+from dockerup.desired import Desired, NoSourceError, combine
+from dockerup.problems import InvalidInputError, Origin, Problem, nearest
 from dockerup.settings import read_settings
 from dockerup.sources.confdir import items_of_document
 from dockerup.sources.result import SourceResult
@@ -36,7 +36,20 @@ def problems_of_host(configuration: Configuration) -> list[Problem]:
                 error.fix,
             )
         ]
-    return [*desired.problems, *problems_of_passwords(configuration.settings.registryAuth)]
+    passwords = problems_of_passwords(configuration.settings.registryAuth)
+    return [*desired.problems, *_unlisted(desired), *passwords]
+
+
+def _unlisted(desired: Desired) -> list[Problem]:
+    """Return each dependency that nobody lists, where the list is whole: nothing that waits for it starts."""
+    names = {spec.name for spec in desired.specs}
+    found = []
+    for spec in desired.specs if desired.complete else ():
+        for name in spec.depends_on.keys() - names:
+            guess = nearest(name, sorted(names - {spec.name}))
+            fix = f'Did you mean "{guess}"?' if guess else "List it, or take it out."
+            found.append(Problem(spec.origin.at("dependsOn"), f'"{name}" is not listed', fix))
+    return found
 
 
 def _problems_of_file(path: str) -> Sequence[Problem]:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dockerup.validate import problems_of_files
+import pytest
+
+from dockerup.configuration import Configuration
+from dockerup.settings import Settings
+from dockerup.sources.confdir import read_confdir
+from dockerup.validate import problems_of_files, problems_of_host
 
 USER_DATA = """\
 #cloud-config
@@ -17,6 +22,10 @@ dockerup:
   registryAuth:
     r.example.com: {username: ada, passwrd: hunter2}
 """
+
+
+def _host(confdir: Path) -> Configuration:
+    return Configuration(Settings(), (read_confdir(str(confdir)),))
 
 
 def test_faults_of_the_block_are_told_beside_those_of_the_list(tmp_path: Path) -> None:
@@ -43,3 +52,20 @@ def test_file_of_containers_may_begin_with_a_comment(tmp_path: Path) -> None:
     path = tmp_path / "web.yaml"
     path.write_text("# the shop's\n- name: web\n  image: nginx\n")
     assert problems_of_files([str(path)]) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "fix"), [("databse", 'Did you mean "database"?'), ("queue", "List it, or take it out.")]
+)
+def test_dependency_that_nobody_lists_is_a_fault_of_a_host_and_of_no_file(
+    tmp_path: Path, name: str, fix: str
+) -> None:
+    tmp_path.chmod(0o755)
+    path = tmp_path / "shop.yaml"
+    path.write_text(f"- {{name: database, image: x}}\n- name: web\n  image: x\n  dependsOn: [{name}]\n")
+    path.chmod(0o644)
+    (problem,) = problems_of_host(_host(tmp_path))
+    assert str(problem) == f'{path}:4: [1].dependsOn: "{name}" is not listed. {fix}'
+    assert problems_of_files([str(path)]) == []
+    (tmp_path / "broken.yaml").write_text("a: b: c")  # may list it
+    assert not any("not listed" in one.what for one in problems_of_host(_host(tmp_path)))
