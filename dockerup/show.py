@@ -65,9 +65,9 @@ def table(rows: Sequence[Row], last: Mapping[str, Entry]) -> str:
 def _sentence(row: Row, last: Entry | None) -> str:
     if row.well and row.state in _PLAIN:
         return _quiet_words(row)
-    if row.since or last is None or last.outcome != "failed":
-        return row.says
-    return f"{row.says}; the last try failed: {last.error}"  # of which no container is there to tell
+    # Else there is a container that tells.
+    tells = row.state == "rolledBack" or not row.since
+    return f"{row.says}; the last try failed: {last.error}" if tells and last and last.error else row.says
 
 
 def _quiet_words(row: Row) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dockerup.history import Entry
 from dockerup.show import table
 from dockerup.status import Row
@@ -30,3 +32,14 @@ def test_one_that_could_not_be_made_says_why() -> None:
     assert table([Row("web", "pending", False, "not there")], {"web": failed}).splitlines()[-1] == said
     there = Row("web", "pending", False, "stopped: exit code 3", since="Exited (3) 5 minutes ago")
     assert table([there], {"web": failed}).splitlines()[-1] == "web: stopped: exit code 3"
+
+
+def test_one_that_went_back_says_why() -> None:
+    back = Entry("run", 0.0, "web", "replaced", "newer image", outcome="rolled back", error="exit code 3")
+    row = Row("web", "rolledBack", True, "tried again after noon", since="Up 2 minutes")
+    assert (
+        table([row], {"web": back}).splitlines()[-1]
+        == "web: tried again after noon; the last try failed: exit code 3"
+    )
+    proven = replace(back, outcome="done", error="")
+    assert table([row], {"web": proven}).splitlines()[-1] == "web: tried again after noon"
