@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from dockerup import labels
+from dockerup.definition import described
 from dockerup.host import Host, entry_of
 from dockerup.networks import BUILT_IN, networks_are_there
 from dockerup.snapshot import Container, ContainerId
+from dockerup.spec import Port, clash, published, shared
 from dockerup.volumes import sharers
 
 
@@ -21,6 +23,30 @@ def needs_running(one: Container) -> frozenset[ContainerId]:
         return frozenset()
     bound = labels.read_map(one.labels, labels.BOUND)
     return frozenset(ContainerId(bound[name]) for name in bound.keys() - sharers(one))
+
+
+def lives_in(one: Container) -> frozenset[ContainerId]:
+    """Return the containers whose network, processes or shared memory this one has."""
+    bound = labels.read_map(one.labels, labels.BOUND)
+    names = shared(described(one.labels.get(labels.DEFINITION, "")))
+    return frozenset(ContainerId(bound[name]) for name in names if name in bound)
+
+
+def own_ports(one: Container) -> tuple[Port, ...]:
+    """Return the host ports by a container's definition; the engine tells only those of one that runs."""
+    try:
+        return tuple(
+            port for port in published(described(one.labels.get(labels.DEFINITION, ""))) if port.host_port
+        )
+    except (KeyError, TypeError, AttributeError):  # a person wrote the label
+        return ()
+
+
+def _has_free_ports(one: Container, host: Host) -> bool:
+    """Tell whether no other entry's container has a host port of one that does not run."""
+    ports, entry = own_ports(one), entry_of(one)
+    others = (other for other in host.observed.containers if ports and entry_of(other) != entry)
+    return not any(clash(ports, other.ports) for other in others)
 
 
 def goes_when_it_ends(one: Container) -> bool:
@@ -43,6 +69,9 @@ def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool
             return False
         # What is in a circle, as labels that a person forged may be, is there once.
         rest = {*without, one.container_id}
-        if not other.running and not (entry_of(other) in host.listed and may_start(other, host, rest)):
+        listed = entry_of(other) in host.listed
+        if not other.running and not (
+            listed and _has_free_ports(other, host) and may_start(other, host, rest)
+        ):
             return False
     return True

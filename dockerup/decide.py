@@ -14,7 +14,15 @@ from dockerup.again import may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference
 from dockerup.desired import Desired
-from dockerup.going_back import given_up, goes_back, leans_on, took_port_of, way_back
+from dockerup.going_back import (
+    given_up,
+    goes_back,
+    leans_on,
+    loses_its_mate,
+    port_goes_back,
+    way_back,
+    within_reach,
+)
 from dockerup.held_back import forgotten, forgotten_last, serves_on
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
@@ -89,20 +97,21 @@ def _decide(
     open_ones: Mapping[str, Transition],
     going: Collection[str],
 ) -> Decision:
-    opened = open_ones.get(spec.name)
+    opened = within_reach(open_ones.get(spec.name), host, made)
     image = image_now(spec, host, going)
     failed_ones = (host.failed_one(spec.name), host.failed_one(spec.name, former=True))
     family = tuple(one for one in host.families.get(spec.name, ()) if one not in failed_ones)
     bound, missing = bindings(spec, host, made)
     keeper = find_keeper(spec, family, image, host, made, bound)
+    port_goes = port_goes_back(spec, family, open_ones)
+    gives = port_goes or loses_its_mate(spec, made)
+    if opened is None and gives:
+        return replace(_held(spec, family, image, Cause(Why.HELD_BACK, gives)), gives_way=True)
     leans = leans_on(family, open_ones)
     if opened is None and leans:
         return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
-    back_to = took_port_of(family, open_ones)
-    if opened is None and back_to:
-        return _held(spec, family, image, Cause(Why.HELD_BACK, f"its host port goes back to {back_to}"))
     if opened is not None and spec.name not in blocked:
-        back = goes_back(spec, opened, keeper)
+        back = goes_back(spec, opened, keeper) or port_goes
         if back:
             return way_back(spec, image, opened, back)
         keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper

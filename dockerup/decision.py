@@ -39,6 +39,7 @@ class Decision:
     `keeper` is the container that stays or goes on, None when one has to be created. `olds` are those
     that it takes the place of. `again`: what ended is started again, as a person asked. `held` says that
     nothing can be done now, `well` that this is how it should be. `back`: its replacement goes back.
+    `gives_way`: a host port goes back to another entry's, for which what runs of it is stopped.
     `forget`: the failed container that is of no use any more, `forget_last`: one that goes once all is well.
     `last_life`: of its containers that run, or did, none could be started again. `amend`: what changes in
     place of the keeper.
@@ -54,6 +55,7 @@ class Decision:
     held: bool = False
     well: bool = True
     back: Transition | None = None
+    gives_way: bool = False
     forget: Container | None = None
     forget_last: Container | None = None
     last_life: bool = False

@@ -6,20 +6,30 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dockerup import labels
-from dockerup.again import needs_running
+from dockerup.again import may_start, needs_running
 from dockerup.decision import Decision, settled
 from dockerup.host import Host
 from dockerup.images import WantedImage
 from dockerup.snapshot import Container
-from dockerup.spec import ContainerSpec
+from dockerup.spec import ContainerSpec, clash
 from dockerup.steps import Cause, Why
-from dockerup.transition import Transition, holds_port_of
+from dockerup.transition import Transition, ports_back
+
+
+def within_reach(opened: Transition | None, host: Host, made: Mapping[str, Decision]) -> Transition | None:
+    """Return an open replacement, None when what it would go back to needs what gives a host port back."""
+    giving = [name for name, decision in made.items() if decision.gives_way]
+    if opened is None or not giving:
+        return opened
+    gone = {one.container_id for name in giving for one in host.families.get(name, ())}
+    return opened if any(old.running or may_start(old, host, gone) for old in opened.olds) else None
 
 
 def way_back(spec: ContainerSpec, image: WantedImage, opened: Transition, why: str) -> Decision:
-    """Return the decision that a replacement goes back."""
-    cause = Cause(Why.WAY_BACK if opened.tried else Why.UNDONE, why)
-    return Decision(spec, cause, image, opened.last, held=True, well=False, back=opened)
+    """Return the decision that a replacement goes back; `why` counts where it did not fail."""
+    back = opened if opened.reason else replace(opened, reason=why, undone=True)
+    cause = Cause(Why.WAY_BACK if back.tried else Why.UNDONE, back.reason)
+    return Decision(spec, cause, image, opened.last, held=True, well=False, back=back)
 
 
 def goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None) -> str:
@@ -62,9 +72,23 @@ def leans_on(family: tuple[Container, ...], open_ones: Mapping[str, Transition])
     return ""
 
 
-def took_port_of(family: tuple[Container, ...], open_ones: Mapping[str, Transition]) -> str:
-    """Return the entry that goes back to a container whose host port one of these has, "" for none."""
+def port_goes_back(
+    spec: ContainerSpec, family: tuple[Container, ...], open_ones: Mapping[str, Transition]
+) -> str:
+    """Return which other entry's way back needs a host port of an entry's, in words; "" for none."""
+    ports = [*spec.ports, *(port for one in family for port in one.ports)]
     for name, opened in open_ones.items():
-        if opened.reason and any(holds_port_of(one, opened) for one in family):
-            return name
+        if opened.reason and name != spec.name and clash(ports, ports_back(opened)):
+            return f"its host port goes back to {name}"
+    return ""
+
+
+def loses_its_mate(spec: ContainerSpec, made: Mapping[str, Decision]) -> str:
+    """Return which entry it is, in words, whose network an entry shares and that gives a host port back.
+
+    "" for none.
+    """
+    for name in spec.shares:
+        if name in made and made[name].gives_way:
+            return f"waits for {name}: {made[name].cause}"
     return ""

@@ -76,7 +76,7 @@ def same_bonds(
     for name, target in bound:
         if not isinstance(target, Existing) or ids.get(name) != target.container_id:
             return False
-        if _shares_life(spec, name) and one.state != "created" and _loses_its_network(made.get(name)):
+        if _shares_life(spec, name) and one.running and _loses_its_network(made.get(name)):
             return False
     return True
 
@@ -93,7 +93,8 @@ def bindings(
             if decision.held and decision.keeper is None:
                 return tuple(bound), Cause(Why.HELD_BACK, f"waits for {name}: {decision.cause}")
             bound.append((name, decision.target))
-            lives, why = decision.starts or _lives(decision.keeper), f": {decision.cause}"
+            stays_up = _lives(decision.keeper) and not decision.gives_way
+            lives, why = decision.starts or stays_up, f": {decision.cause}"
         elif other is not None and stays(other, host) not in {"", DEPENDED_ON}:
             bound.append((name, Existing(other.container_id, name)))
             lives, why = _lives(other), ""

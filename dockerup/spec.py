@@ -6,7 +6,7 @@ Parsing is total: whatever was written gives specs and problems, never an except
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import field, replace
 from functools import partial
 from typing import Any
@@ -162,9 +162,7 @@ class ContainerSpec:
     @property
     def shares(self) -> tuple[str, ...]:
         """Names of the containers whose network, processes or shared memory this one has."""
-        modes = (str(self.definition.get(key, "")) for key in ("network", "pid", "ipc"))
-        found = (mode.partition(":") for mode in modes)
-        return tuple(sorted({name for kind, _, name in found if kind == "container"}))
+        return shared(self.definition)
 
     @property
     def restart(self) -> str:
@@ -246,6 +244,18 @@ class ContainerSpec:
     def eager(self) -> bool:
         """Whether the new container of an update starts before the old one stops."""
         return self.update.eager
+
+
+def shared(definition: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the containers whose network, processes or shared memory a definition asks for."""
+    modes = (str(definition.get(key, "")) for key in ("network", "pid", "ipc"))
+    found = (mode.partition(":") for mode in modes)
+    return tuple(sorted({name for kind, _, name in found if kind == "container"}))
+
+
+def clash(ports: Iterable[Port], others: Collection[Port]) -> bool:
+    """Tell whether some of these ports cannot be published while the others are."""
+    return any(port.clashes(other) for port in ports for other in others)
 
 
 def published(definition: Mapping[str, Any]) -> tuple[Port, ...]:

@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dockerup import labels
-from dockerup.again import may_start
+from dockerup.again import may_start, own_ports
 from dockerup.definition import described
 from dockerup.host import Host, entry_of, is_failed, managed, protection
 from dockerup.proof import Verdict, judge
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId
-from dockerup.spec import Port, published
+from dockerup.spec import Port
 from dockerup.steps import Goal
 
 # With a count the engine gives it up in time, and what did its work stays.
@@ -27,18 +27,25 @@ _ALWAYS, _ON_FAILURE = frozenset({"always", "unless-stopped"}), "on-failure"
 class Transition:
     """A new container that was started, or has failed, and the old ones that are still there.
 
-    `reason` says why it goes back, "" when it does not. `last` is the old one of the entry itself.
+    `reason` says why it goes back, "" when it does not. `undone`: though neither it nor one of its mates
+    failed. `last` is the old one of the entry itself.
     """
 
     new: Container
     olds: tuple[Container, ...]
     last: Container | None
     reason: str = ""
+    undone: bool = False
+
+    @property
+    def failed(self) -> bool:
+        """Whether it goes back since it, or one of its mates, failed."""
+        return bool(self.reason) and not self.undone
 
     @property
     def tried(self) -> bool:
         """Whether there is anything to remember: the new container was started, or failed with its mates."""
-        return bool(self.reason) or self.new.state != "created"
+        return self.failed or self.new.state != "created"
 
 
 def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerId]]:
@@ -94,28 +101,11 @@ def restart_before(old: Container) -> str:
     return str(own.get("restart", "always")) if restart == "no" and own else restart
 
 
-def holds_port_of(one: Container, opened: Transition) -> bool:
-    """Tell whether a container that runs holds a host port of one that is about to be brought back.
-
-    The engine lists the ports of what runs only; those of the other are in its definition.
-    """
+def ports_back(opened: Transition) -> list[Port]:
+    """Return the host ports of what does not run, and would be brought back."""
     before = labels.read_replaced(opened.new.labels)
     idle = (old for old in opened.olds if before[old.container_id].ran and not old.running)
-    ports = [port for old in idle for port in _ports_before(old)]
-    return (
-        one.running
-        and one is not opened.new
-        and any(port.clashes(held) for port in ports for held in one.ports)
-    )
-
-
-def _ports_before(old: Container) -> tuple[Port, ...]:
-    try:
-        return tuple(
-            port for port in published(described(old.labels.get(labels.DEFINITION, ""))) if port.host_port
-        )
-    except (KeyError, TypeError, AttributeError):  # a person wrote the label
-        return ()
+    return [port for old in idle for port in own_ports(old)]
 
 
 def was_stopped(old: Container) -> bool:
@@ -154,12 +144,13 @@ def _reason(transition: Transition) -> str:
 
 def with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:
     """Return the transitions with those going back that were begun together with one that does."""
-    back = {name for name, one in found.items() if one.reason}
+    back = {name for name, one in found.items() if one.failed}
     done = dict(found)
     for name, one in found.items():
         mates = back & {*labels.read_list(one.new.labels, labels.GROUP)} - {name}
         tries = labels.number(one.new.labels, labels.ATTEMPT)
         mates = {mate for mate in mates if labels.number(found[mate].new.labels, labels.ATTEMPT) >= tries}
-        if mates and not one.reason:
-            done[name] = replace(one, reason=f"{min(mates)} failed, which was replaced together with it")
+        if mates and not one.failed:
+            why = f"{min(mates)} failed, which was replaced together with it"
+            done[name] = replace(one, reason=why, undone=False)
     return done

@@ -61,7 +61,7 @@ def waits_for_turn(
     if not family or any(same_definition(one, spec, host) and same_image(one, image) for one in family):
         return None
     for name in siblings(spec, host):
-        if host.memory(name) is not None or (name in open_ones and open_ones[name].reason):
+        if host.memory(name) is not None or (name in open_ones and open_ones[name].failed):
             return Cause(Why.HELD_BACK, f"waits for {name}, which failed")
         other = made.get(name)
         if other is None or other.held or other.keeper is None or other.spec.number > spec.number:

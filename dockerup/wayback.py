@@ -8,14 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from dockerup import labels
-from dockerup.again import needs_running
+from dockerup.again import lives_in, needs_running
 from dockerup.decision import Decision
 from dockerup.host import Host, asides, dependents_first, entry_of, is_failed, managed, protection
 from dockerup.memory import failed_name
+from dockerup.olds import rivals
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container, ContainerId
+from dockerup.spec import clash
 from dockerup.steps import Cause, Existing, Remove, Rename, Start, Stop, Tag, Why
-from dockerup.transition import Transition, holds_port_of, restart_before
+from dockerup.transition import Transition, ports_back, restart_before
 
 
 def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> None:
@@ -68,13 +70,28 @@ def _set_aside(decision: Decision, chain: Chain) -> None:
 def _free_ports(group: list[Decision], decisions: Mapping[str, Decision], chain: Chain) -> None:
     """Stop what was first started beside these with a host port of theirs: what served before comes first.
 
-    The engine must not start it in a reboot either. It starts again, as it is, once the port is free.
+    With it what lives in its network. The engine must not start them in a reboot either. They start again,
+    as they are, once the port is free.
     """
-    for name, decision in decisions.items():
-        for one in chain.host.families.get(name, ()) if decision.held and decision.back is None else ():
-            if any(holds_port_of(one, _opened(mate)) for mate in group) and not protection(one, chain.host):
-                set_restart(name, one, "no", decision.cause, chain)
-                chain.add(Stop(name, existing(one), decision.spec.update.stop_timeout, decision.cause))
+    for one in dependents_first(_giving_way(group, decisions, chain.host)):
+        name = entry_of(one)
+        decision = decisions[name]
+        set_restart(name, one, "no", decision.cause, chain)
+        chain.add(Stop(name, existing(one), decision.spec.update.stop_timeout, decision.cause))
+
+
+def _giving_way(
+    group: list[Decision], decisions: Mapping[str, Decision], host: Host
+) -> Collection[Container]:
+    """Return what runs with a host port of what these go back to, and what lives in such a one's network."""
+    ports = [port for mate in group for port in ports_back(_opened(mate))]
+    found: dict[ContainerId, Container] = {}
+    for name, decision in decisions.items():  # each after those that it is bound to
+        family = rivals(host.families.get(name, ()), None, host) if decision.gives_way else ()
+        for one in family:
+            if one.running and (clash(ports, one.ports) or lives_in(one) & found.keys()):
+                found[one.container_id] = one
+    return found.values()
 
 
 def _bring_back(group: list[Decision], chain: Chain) -> None:

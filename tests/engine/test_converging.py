@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from tests.engine.stories import (
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_web_image
 from tests.testbed.proxy import Call, EngineProxy, kill_client
+from tests.testbed.waiting import wait_until
 
 CALLS_OF_A_QUIET_RUN = 4
 
@@ -294,27 +296,35 @@ def test_what_goes_back_gets_its_port_from_what_was_first_started_with_it(
     story.run()
     before = story.ids()
     story.define("green", two, portMappings=published())
-    story.define("web", one, portMappings=published(PORT + 1), command=["sh", "-c", "exit 3"])
+    story.define("side", one, network="container:green", command=["sleep", "1000"], dependsOn=["web"])
+    story.define("web", one, portMappings=published(PORT + 1), env={"BROKEN": "yes"})
 
-    def kill_at_webs_start(call: Call) -> None:
-        if str(call).endswith(f"{story.ids().get('web')}/start"):
+    def kill_at_the_last_start(call: Call) -> None:
+        if str(call).endswith(f"{story.ids().get('side')}/start"):
             kill_client(call)
 
-    proxy.after = kill_at_webs_start
+    proxy.after = kill_at_the_last_start
     story.run(code=-signal.SIGKILL, env={"DOCKER_HOST": proxy.url})
-    assert story.states()["green"] == "running"
+    assert {name for name, state in story.states().items() if state == "running"} == {"green", "side", "web"}
+    os.kill(story.inspect("web")["State"]["Pid"], signal.SIGKILL)
+    wait_until(lambda: story.inspect("web")["RestartCount"] == 1, "the engine starts it again")
 
     story.run(code=1)
 
     wait_for_answer("one")
     assert story.ids()["web"] == before["web"]
-    assert story.states() == {"web": "running", "green": "exited", "web.dockerup-failed": "exited"}
-    assert (story.policy("web"), story.policy("green")) == ("always", "no")
+    waiting = {"green": "exited", "side": "exited", "web.dockerup-failed": "exited"}
+    assert story.states() == {"web": "running", **waiting}
+    assert {name: story.policy(name) for name in story.ids()} == {
+        "web": "always",
+        **dict.fromkeys(waiting, "no"),
+    }
     told = story.run(code=1)
     assert (told.stdout, story.ids()["web"]) == ("", before["web"])
     story.define("web", one, portMappings=published(PORT + 1))
     story.run()
     wait_for_answer("two")
     wait_for_answer("one", PORT + 1)
-    assert story.policy("green") == "always"
+    assert {story.policy(name) for name in story.ids()} == {"always"}
+    assert set(story.states().values()) == {"running"}
     story.nothing_to_do()

@@ -222,3 +222,51 @@ def lost_with(name: str, case: Case) -> set[str]:
         if not runs and lost & {*spec.links, *spec.shares}:
             lost.add(spec.name)
     return lost
+
+
+def handing_over(port: int, **more: object) -> Case:
+    """Return a host on which a port of one that serves is about to be another's, which a third lives in."""
+    plain = {"image": "shop/web:1", "restart": "always"}
+    web = {**plain, "name": "web", "portMappings": [{"containerPort": 80, "hostPort": 8001}]}
+    case = Case(Listing((web,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    green = {**web, "name": "green"}
+    side = {**plain, "name": "side", "network": "container:green"}
+    moved = {**web, "portMappings": [{"containerPort": 80, "hostPort": port}], **more}
+    return replace(case, listing=Listing((green, side, moved)))
+
+
+def test_host_port_goes_back_with_what_served_wherever_the_run_is_killed() -> None:
+    case = handing_over(8002, env={"EXITS": "1"})
+    assert_served_after_each_kill(case, served(case))
+
+
+def test_host_port_goes_back_again_after_another_try() -> None:
+    case = handing_over(8002, env={"EXITS": "1"})
+    before = served(case)
+    case.settle()
+    case.model.clock += 1000
+    green, side, web = case.listing.confdir
+    case.listing = Listing((green, {**side, "env": {"KEY": "1"}}, web))
+    assert_served_after_each_kill(case, before)
+
+
+def assert_served_after_each_kill(case: Case, before: Served) -> None:
+    for call, killed in enumerate(interrupted(case), 1):
+        if call % 2:
+            killed.model.reboot()
+        killed.settle()
+        assert served(killed) == before, f"killed at {call}: {killed.model}"
+        assert killed.plan().changes == (), str(killed.plan())
+
+
+def test_host_port_is_handed_over_though_the_list_changes_wherever_the_run_is_killed() -> None:
+    changed = handing_over(8003).listing
+    for call, killed in enumerate(interrupted(handing_over(8002)), 1):
+        if call % 2:
+            killed.model.reboot()
+        killed.listing = changed
+        results = killed.settle()
+        assert [str(one) for one in results if one.outcome is Outcome.FAILED] == [], f"killed at {call}"
+        assert served(killed).keys() == {"green", "side", "web"}, f"killed at {call}: {killed.model}"
+        assert killed.plan().changes == (), str(killed.plan())
