@@ -270,3 +270,15 @@ def test_host_port_is_handed_over_though_the_list_changes_wherever_the_run_is_ki
         assert [str(one) for one in results if one.outcome is Outcome.FAILED] == [], f"killed at {call}"
         assert served(killed).keys() == {"green", "side", "web"}, f"killed at {call}: {killed.model}"
         assert killed.plan().changes == (), str(killed.plan())
+
+
+def test_job_that_was_done_is_not_done_again_by_the_way_back() -> None:
+    job = {"name": "job", "image": "shop/done:1", "restart": "on-failure"}
+    case = Case(Listing((job,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    done = case.model.by_name("job").container_id
+    case.listing = Listing(({**job, "env": {"EXITS": "1"}},))
+    case.model.calls.clear()
+    case.settle()
+    assert case.model.by_name("job").container_id == done
+    assert ("start", done) not in case.model.calls
