@@ -60,6 +60,10 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
         chain.wait_for(_gates(decision, chain, {*decision.waits_for} - inside))
         turns = {*before_in_turn(decision, sheet.decisions)} - inside
         chain.wait_for(filter(None, (_gate(name, "HEALTHY", chain) for name in sorted(turns))))
+    # What is created before all images are here would be left over by a run that is asked to end meanwhile.
+    fetched = {decision.spec.name: write_fetch(decision, chain) for decision in acting}
+    for decision in acting:
+        chain.wait_for(fetched[decision.spec.name] if decision.keeper is None else ())
     for decision in acting:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
@@ -190,8 +194,7 @@ def _set_restart(decision: Decision, one: Container, restart: str, chain: Chain)
 
 
 def _prepare(decision: Decision, chain: Chain) -> None:
-    """Fetch the image and create the new container, while the old one still serves."""
-    ready = write_fetch(decision, chain)
+    """Create the new container, while the old one still serves."""
     spec, image = decision.spec, decision.image
     if decision.keeper is not None:
         _connect(decision, not_joined(decision.keeper, spec), chain)
@@ -213,7 +216,6 @@ def _prepare(decision: Decision, chain: Chain) -> None:
             unless_image=newest.image_id if only_image and newest else None,
             cause=decision.cause,
         ),
-        *ready,
         *bound,
         *(chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks),
     )
