@@ -107,14 +107,16 @@ def _decide(
     gives = port_goes or loses_its_mate(spec, made)
     if opened is None and gives:
         return replace(_held(spec, family, image, Cause(Why.HELD_BACK, gives)), gives_way=True)
-    leans = leans_on(family, open_ones)
-    if opened is None and leans:
-        return _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
+    back = ""
     if opened is not None and spec.name not in blocked:
-        back = goes_back(spec, opened, keeper) or port_goes
-        if back:
-            return way_back(spec, image, opened, back)
+        back = goes_back(spec, opened, keeper, host) or port_goes
         keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper
+    if opened is not None and back:
+        return way_back(spec, image, opened, back)
+    leans = leans_on(family, open_ones)
+    if leans:
+        held = _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
+        return given_up(opened, held, host) or held
     lived = [one for one in family if one.state != "created"]
     last_life = bool(lived) and not any(may_start(one, host, going) for one in lived)
     needed = needed_well(spec) if last_life and any(one.running for one in lived) else {}
@@ -122,7 +124,7 @@ def _decide(
     turn = waits_for_turn(spec, family, image, host, made, open_ones)
     found = _Found(image, family, bound, missing, blocked.get(spec.name), waits, turn)
     decision = _make(spec, host, found) if keeper is None else _keep(spec, keeper, host, found)
-    left = given_up(opened, decision, host) if opened is not None else None
+    left = given_up(opened, decision, host)
     if left is not None:
         return left
     forget = forgotten(decision, host)

@@ -32,28 +32,35 @@ def way_back(spec: ContainerSpec, image: WantedImage, opened: Transition, why: s
     return Decision(spec, cause, image, opened.last, held=True, well=False, back=back)
 
 
-def goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None) -> str:
+def goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None, host: Host) -> str:
     """Return why an open replacement goes back, "" when it goes on."""
     last = opened.last
-    stopped = last is not None and not last.running
+    stopped = last is not None and not last.running and _has_what_it_needs(last, host)
     if opened.reason or keeper is opened.new or opened.new.running or settled(opened.new, spec):
         return opened.reason
     # It stands still, and is not what is listed any more: what was proven comes first.
     return "what is listed changed meanwhile" if stopped else ""
 
 
-def given_up(opened: Transition, decision: Decision, host: Host) -> Decision | None:
+def _has_what_it_needs(one: Container, host: Host) -> bool:
+    """Tell whether what a container needs runs; else its mates have come further in the replacement."""
+    return all(host.by_id[needed].running for needed in needs_running(one))
+
+
+def given_up(opened: Transition | None, decision: Decision, host: Host) -> Decision | None:
     """Return that a replacement goes back which got no further than to a new container and has to wait.
 
     It failed with its mates where the old one needs theirs, else it was never tried. None when it goes on.
     """
+    if opened is None:
+        return None
     spec, image, last, policy = decision.spec, decision.image, opened.last, host.policy
     if opened.new.state != "created" or last is None or not (decision.held or policy.ending):
         return None
     if policy.unasked and not policy.ending:
         return None
     why = str(decision.cause) if decision.held else "the next run tries it again"
-    if last.running or all(host.by_id[needed].running for needed in needs_running(last)):
+    if last.running or _has_what_it_needs(last, host):
         return way_back(spec, image, opened, why)
     if decision.held or policy.tried:
         return way_back(spec, image, replace(opened, reason=why), why)

@@ -272,6 +272,22 @@ def test_host_port_is_handed_over_though_the_list_changes_wherever_the_run_is_ki
         assert killed.plan().changes == (), str(killed.plan())
 
 
+def test_list_that_changes_between_mates_closes_nobody_wherever_the_run_is_killed() -> None:
+    plain = {"image": "shop/web:1", "restart": "always"}
+    db = {**plain, "name": "db", "portMappings": [{"containerPort": 80, "hostPort": 8001}]}
+    web = {**plain, "name": "web", "network": "container:db"}
+    case = Case(Listing((db, web)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.listing = Listing(({**db, "env": {"KEY": "1"}}, {**web, "env": {"KEY": "1"}}))
+    for call, killed in enumerate(interrupted(case), 1):
+        killed.listing = Listing(({**db, "env": {"KEY": "1"}}, {**web, "env": {"KEY": "2"}}))
+        if call % 2:
+            killed.model.reboot()
+        results = killed.run()
+        assert [str(one) for one in results if one.outcome is Outcome.FAILED] == [], f"killed at {call}"
+        assert served(killed).keys() == {"db", "web"}, f"killed at {call}: {killed.model}"
+
+
 def test_job_that_was_done_is_not_done_again_by_the_way_back() -> None:
     job = {"name": "job", "image": "shop/done:1", "restart": "on-failure"}
     case = Case(Listing((job,)), new_model(), Policy(salt="salt"))
