@@ -65,9 +65,10 @@ def table(rows: Sequence[Row], last: Mapping[str, Entry]) -> str:
 def _sentence(row: Row, last: Entry | None) -> str:
     if row.well and row.state in _PLAIN:
         return _quiet_words(row)
-    # Else there is a container that tells.
-    tells = row.state == "rolledBack" or not row.since
-    return f"{row.says}; the last try failed: {last.error}" if tells and last and last.error else row.says
+    if last is None or not last.error:
+        return row.says
+    tried = row.state == "rolledBack" or last.reason == row.says  # the very change that it waits for
+    return f"{row.says}; the last try failed: {last.error}" if tried else row.says
 
 
 def _quiet_words(row: Row) -> str:

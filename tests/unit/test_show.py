@@ -34,6 +34,21 @@ def test_one_that_could_not_be_made_says_why() -> None:
     assert table([there], {"web": failed}).splitlines()[-1] == "web: stopped: exit code 3"
 
 
+def test_one_whose_change_failed_says_why_and_of_another_change_nothing() -> None:
+    changed = "definition changed: image app:1 -> app:2"
+    failed = Entry(
+        "run", 0.0, "web", "replaced", changed, outcome="failed", error="pull app:2: no such image"
+    )
+    row = Row("web", "running", False, changed, since="Up 2 minutes")
+    assert (
+        table([row], {"web": failed})
+        .splitlines()[-1]
+        .endswith("; the last try failed: pull app:2: no such image")
+    )
+    other = replace(row, says="runs, but not well: its health check fails")
+    assert table([other], {"web": failed}).splitlines()[-1] == f"web: {other.says}"
+
+
 def test_one_that_went_back_says_why() -> None:
     back = Entry("run", 0.0, "web", "replaced", "newer image", outcome="rolled back", error="exit code 3")
     row = Row("web", "rolledBack", True, "tried again after noon", since="Up 2 minutes")
