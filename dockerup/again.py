@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 
 from dockerup import labels
@@ -11,6 +12,28 @@ from dockerup.networks import BUILT_IN, networks_are_there
 from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import Port, clash, published, shared
 from dockerup.volumes import sharers
+
+_START_FAILED = 128  # the engine's exit code
+# Of containerd (services/tasks/local.go): it died with the engine while it started the container.
+_REMAINS = re.compile(r"\btask [0-9a-f]{64}: already exists")
+
+
+def has_remains(text: str) -> bool:
+    """Tell whether the engine says of a start that remains of an earlier one are in its way.
+
+    It says so of every start of that container, until the machine is booted.
+    """
+    return _REMAINS.search(text) is not None
+
+
+def is_stuck(one: Container) -> bool:
+    """Tell whether the engine will not start a container again, though nothing is wrong with it."""
+    return one.detail is not None and has_remains(one.detail.error)
+
+
+def may_be_stuck(one: Container) -> bool:
+    """Tell whether a container has to be inspected to know that: its last start may have failed."""
+    return one.detail is None and (one.state == "created" or one.exit_code == _START_FAILED)
 
 
 def needs_running(one: Container) -> frozenset[ContainerId]:
@@ -59,7 +82,7 @@ def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool
 
     `without` are the ids of containers that will not be there.
     """
-    if goes_when_it_ends(one):
+    if goes_when_it_ends(one) or is_stuck(one):
         return False
     if {*one.networks} - BUILT_IN:
         return networks_are_there(one, host)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Callable, Protocol
 
 from dockerup import labels
+from dockerup.again import has_remains
 from dockerup.outcome import RefusedError
 from dockerup.problems import DockerupError
 from dockerup.snapshot import ContainerId, ImageId
@@ -84,7 +85,7 @@ class Calls:
         elif isinstance(step, Rename):
             engine.rename(self.id_of(step.target), step.name)
         elif isinstance(step, Start):
-            (engine.unpause if step.paused else engine.start)(self.id_of(step.target))
+            self._start(step)
         elif isinstance(step, Signal):
             engine.signal(step.name, step.signal)
         elif isinstance(step, Remove):
@@ -135,6 +136,15 @@ class Calls:
         ids = {name: self.id_of(target) for name, target in step.bound}
         bound = {labels.BOUND: labels.write_map(ids)} if ids else {}
         self._ids[step.entry] = self._engine.create(step, ids, {**dict(step.labels), **bound})
+
+    def _start(self, step: Start) -> None:
+        """Start a container; one that the engine can no more start is for the next plan to replace."""
+        try:
+            (self._engine.unpause if step.paused else self._engine.start)(self.id_of(step.target))
+        except DockerupError as error:
+            if has_remains(str(error)):
+                raise RefusedError(str(error)) from error
+            raise
 
     def _update(self, step: Update) -> None:
         """Change a container in place; what the engine says no to is for the next plan to replace."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from dockerup import labels
 from dockerup.adoption import adopted
-from dockerup.again import may_start
+from dockerup.again import is_stuck, may_start
 from dockerup.decision import Decision, complete, failed, needed_well, settled
 from dockerup.definition import Difference
 from dockerup.desired import Desired
@@ -351,6 +351,8 @@ def _why_new(
         return Cause(Why.DEFINITION, amend.refused, amend.changes)
     if old.state in {"dead", "removing"}:
         return Cause(Why.STOPPED, f"the engine calls it {old.state}")
+    if is_stuck(old):
+        return Cause(Why.STOPPED, "the engine has remains of an earlier start")
     lost = lost_networks(old, spec, host)
     if lost:
         return Cause(Why.DETACHED, ", ".join(lost))

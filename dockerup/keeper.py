@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dockerup import labels
+from dockerup.again import is_stuck
 from dockerup.decision import Amendment, Decision
 from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
@@ -34,6 +35,7 @@ def find_keeper(
         if managed(one)
         and not protection(one, host)
         and one.state not in {"dead", "removing"}
+        and not is_stuck(one)
         and same_make(one, spec)
         and same_image(one, image)
         and same_bonds(one, spec, made, bound)

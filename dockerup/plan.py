@@ -17,7 +17,7 @@ from dataclasses import replace
 from graphlib import CycleError, TopologicalSorter
 
 from dockerup.adoption import adopt, still_true
-from dockerup.again import needs_running
+from dockerup.again import may_be_stuck, needs_running
 from dockerup.chain import AWAITED, write_group
 from dockerup.clean_up import write_clean_up
 from dockerup.decide import decide_all
@@ -100,12 +100,12 @@ def make_plan(
 
 
 def _unknown_ends(host: Host) -> frozenset[ContainerId]:
-    """Return the containers to inspect: the engine may have given them up."""
+    """Return the containers to inspect: the engine may have given them up, or be unable to start them."""
     return frozenset(
         one.container_id
         for spec in host.desired.specs
         for one in host.families.get(spec.name, ())
-        if may_have_given_up(one, spec.restart_policy) and not is_failed(one)
+        if (may_have_given_up(one, spec.restart_policy) or may_be_stuck(one)) and not is_failed(one)
     )
 
 
