@@ -85,7 +85,8 @@ def step_of(key: object) -> str:
 
 def expected(value: object, origin: Origin, says: str) -> NoReturn:
     """Raise Refused for a value that is not of the kind that `says` names."""
-    refuse(origin, f"{show(value)} is not {says}", f"Write {says}.")
+    kind = re.split(r': "| such as ', says)[0]  # the examples stand in what to write instead
+    refuse(origin, f"{show(value)} is not {kind}", f"Write {says}.")
 
 
 def _whole(pattern: str) -> str:

@@ -721,7 +721,7 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
         "signal",
         {"proxy": "hup"},
         "signal.proxy",
-        '"hup" is not a signal such as HUP',
+        '"hup" is not a signal. ',
         "Write a signal such as",
     ),
     (
@@ -791,7 +791,7 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
         "update",
         {"window": ["Sat 02:00-04:00", "Saturday night"]},
         "update.window[1]",
-        '"Saturday night" is not a window such as "Sat 02:00-04:00 UTC"',
+        '"Saturday night" is not a window. ',
         "Write a window such as",
     ),
     (
@@ -824,7 +824,7 @@ FAULTY: list[tuple[str, object, str, str, str]] = [
     ),
     ("stopTimeout", -1, "stopTimeout", "-1 is not in the range of this time", "Write seconds from 0 to"),
     ("stopTimeout", "1.5s", "stopTimeout", '"1.5s" is no whole number of seconds', "Write seconds from 0"),
-    ("stopSignal", "SIGFOO", "stopSignal", '"SIGFOO" is not a signal such as "SIGTERM"', "Write a signal"),
+    ("stopSignal", "SIGFOO", "stopSignal", '"SIGFOO" is not a signal. ', "Write a signal"),
     (
         "logConfiguration",
         {"options": {}},
