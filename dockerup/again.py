@@ -77,10 +77,12 @@ def goes_when_it_ends(one: Container) -> bool:
     return one.detail is not None and one.detail.removes_itself
 
 
-def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool:
+def may_start(
+    one: Container, host: Host, without: Collection[str] = (), together: Collection[str] = ()
+) -> bool:
     """Tell whether a stopped container is there, and what it needs to start runs, or is listed and so will.
 
-    `without` are the ids of containers that will not be there.
+    `without` are the ids of containers that will not be there, `together` of those brought back with it.
     """
     if goes_when_it_ends(one) or is_stuck(one):
         return False
@@ -92,9 +94,8 @@ def may_start(one: Container, host: Host, without: Collection[str] = ()) -> bool
             return False
         # What is in a circle, as labels that a person forged may be, is there once.
         rest = {*without, one.container_id}
-        listed = entry_of(other) in host.listed
-        if not other.running and not (
-            listed and _has_free_ports(other, host) and may_start(other, host, rest)
-        ):
+        listed = entry_of(other) in host.listed and _has_free_ports(other, host)
+        comes = (listed or container_id in together) and may_start(other, host, rest, together)
+        if not other.running and not comes:
             return False
     return True

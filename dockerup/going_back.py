@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dockerup import labels
-from dockerup.again import may_start, needs_running
+from dockerup.again import needs_running
 from dockerup.decision import Decision, settled
 from dockerup.host import Host
 from dockerup.images import WantedImage
@@ -22,7 +22,7 @@ def within_reach(opened: Transition | None, host: Host, made: Mapping[str, Decis
     if opened is None or not giving:
         return opened
     gone = {one.container_id for name in giving for one in host.families.get(name, ())}
-    return opened if any(old.running or may_start(old, host, gone) for old in opened.olds) else None
+    return opened if any(old.running or not needs_running(old) & gone for old in opened.olds) else None
 
 
 def way_back(spec: ContainerSpec, image: WantedImage, opened: Transition, why: str) -> Decision:

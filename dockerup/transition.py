@@ -74,6 +74,7 @@ def _open(name: str, host: Host) -> Transition | None:
     for one in reversed(by_age):
         before = labels.read_replaced(one.labels)
         found = (host.by_id[key] for key in before if key in host.by_id)
+        together = _replaced_with(one, host)
         # One that is listed again meanwhile is that entry's own, and no longer to go.
         others = host.listed - {name}
         olds = tuple(
@@ -81,12 +82,19 @@ def _open(name: str, host: Host) -> Transition | None:
             for old in found
             if not protection(old, host)
             and entry_of(old) not in others
-            and (old.running or may_start(old, host))
+            and (old.running or may_start(old, host, together=together))
         )
         if any(before[old.container_id].ran or served(old) for old in olds):
             transition = Transition(one, olds, next((old for old in olds if entry_of(old) == name), None))
             return transition if _is_open(name, transition) else None
     return None
+
+
+def _replaced_with(one: Container, host: Host) -> set[str]:
+    """Return the ids of those that were replaced together with what a container takes the place of."""
+    names = host.listed & {*labels.read_list(one.labels, labels.GROUP)}
+    mates = (mate for name in names for mate in host.families.get(name, ()))
+    return {replaced for mate in mates for replaced in labels.read_replaced(mate.labels)}
 
 
 def served(old: Container) -> bool:
