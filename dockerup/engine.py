@@ -282,7 +282,7 @@ class Engine:
         if self.api < INSPECTED_MANIFESTS:
             return frozenset()
         answer = self._inspect_image(name, {"manifests": 1})
-        return answer.read(parts_from) if answer.found else frozenset()
+        return answer.read(parts_from) if answer.status < 400 else frozenset()
 
     def _inspect_image(self, name: str, query: Mapping[str, object] = NOTHING) -> Answer:
         return self._client.ask("inspect image", name, f"/images/{quote(name)}/json", query)
