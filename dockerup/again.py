@@ -77,6 +77,11 @@ def goes_when_it_ends(one: Container) -> bool:
     return one.detail is not None and one.detail.removes_itself
 
 
+def lives(one: Container, host: Host) -> bool:
+    """Tell whether a container runs, or did and may be started again."""
+    return one.running or (one.state != "created" and may_start(one, host))
+
+
 def may_start(
     one: Container, host: Host, without: Collection[str] = (), together: Collection[str] = ()
 ) -> bool:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from dockerup import labels
 from dockerup.adoption import adopted
 from dockerup.again import is_stuck, may_start
-from dockerup.decision import Decision, complete, failed, needed_well, settled
+from dockerup.decision import Decision, complete, failed, needed_well, serves, settled, though_unwell
 from dockerup.definition import Difference
 from dockerup.desired import Desired
 from dockerup.going_back import (
@@ -23,7 +23,7 @@ from dockerup.going_back import (
     way_back,
     within_reach,
 )
-from dockerup.held_back import forgotten, forgotten_last, serves_on
+from dockerup.held_back import forgotten, forgotten_last, serves_on, waits_serving
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
@@ -44,10 +44,14 @@ from dockerup.olds import (
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
-from dockerup.steady import keeps_exiting
+from dockerup.steady import unwell
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition, with_mates
-from dockerup.turns import waits_for_turn
+from dockerup.turns import after_failed, waits_for_turn
+
+_AS_BEFORE = frozenset({Why.FAILED_BEFORE, Why.AFTER_FAILED})  # what was good serves on
+# An entry that waits for these is as it should be, as long as what it has serves.
+_STAYS_WELL = frozenset({Why.SOURCE_BROKEN, Why.AFTER_FAILED})
 
 
 @dataclass(frozen=True)
@@ -127,6 +131,8 @@ def _decide(
     left = given_up(opened, decision, host)
     if left is not None:
         return left
+    if opened is None and decision.held and decision.cause is turn:
+        decision = waits_serving(decision, family, host)
     forget = forgotten(decision, host)
     last = forgotten_last(decision, forget, host)
     decision = replace(decision, forget=forget, forget_last=last, last_life=last_life)
@@ -137,19 +143,16 @@ def _make(spec: ContainerSpec, host: Host, found: _Found) -> Decision:
     """Return the decision on an entry none of whose containers can stay."""
     image, family = found.image, found.family
     hold = (
-        _too_early(spec, family, image, host)
-        or _hold(spec, family, host)
-        or found.missing
-        or found.blocked
-        or found.turn
+        _too_early(spec, family, image, host) or _hold(spec, family, host) or found.missing or found.blocked
     )
     if hold is not None:
         return _held(spec, family, image, hold)
     remembered = serves_on(spec, family, image, host)
     if remembered is not None:
         return remembered
-    if found.waits is not None:
-        return _held(spec, family, image, found.waits)
+    hold = found.turn or found.waits
+    if hold is not None:
+        return _held(spec, family, image, hold)
     olds = unique((*rivals(family, None, host), *in_the_way(spec, host)))
     cause = _why_new(spec, family, image, host, found.bound)
     return Decision(spec, cause, image, None, olds, found.bound)
@@ -236,25 +239,35 @@ def waits_for(
             if name in spec.depends_on and sure:
                 return not_listed(name, spec, host)
             continue
-        # What holds on to it has to go with it.
-        former = name in host.formers and name not in spec.bound_to
-        reason = Why.FAILED_BEFORE.value if former else _unfit(decision, condition)
-        if reason and not (idle and _serves_as_before(decision, condition)):
-            return Cause(Why.HELD_BACK, f"waits for {name}: {reason}")
+        reason = _unfit(decision, condition)
+        unfit = Cause(Why.HELD_BACK, f"waits for {name}: {reason}") if reason else None
+        cause = _waits_for_failed(spec, decision, host) or unfit
+        if cause is not None and not (idle and _serves_as_before(decision, condition)):
+            return cause
     return None
+
+
+def _waits_for_failed(spec: ContainerSpec, other: Decision, host: Host) -> Cause | None:
+    """Return that an entry waits for one that failed and serves as before, None when that one did not."""
+    name = other.spec.name
+    # What holds on to it has to go with it.
+    former = name in host.formers and name not in spec.bound_to
+    if former or other.cause.why is Why.FAILED_BEFORE:
+        return after_failed(name, host)
+    return other.cause if other.cause.why is Why.AFTER_FAILED else None
 
 
 def _serves_as_before(decision: Decision, condition: str) -> bool:
     """Tell whether a dependency serves well, though not as listed: who does not serve at all takes that."""
     one = decision.keeper
     fit = one is not None and one.state == "running" and one.health in {"", "healthy"}
-    return fit and decision.cause.why is Why.FAILED_BEFORE and condition in {"START", "HEALTHY"}
+    return fit and decision.cause.why in _AS_BEFORE and condition in {"START", "HEALTHY"}
 
 
 def _unfit(decision: Decision, condition: str) -> str:
     """Return why a dependency is not what its dependents wait for, "" when it is, or is about to be."""
     one, spec = decision.keeper, decision.spec
-    if decision.cause.why in {Why.FAILED_BEFORE, Why.WAY_BACK} or (decision.held and not decision.well):
+    if decision.cause.why is Why.WAY_BACK or (decision.held and not decision.well):
         return str(decision.cause)
     if one is None or decision.starts or condition == "START":
         return ""
@@ -275,21 +288,17 @@ def _running(
     cause = Cause(Why.INTERRUPTED) if olds else Cause(Why.CURRENT, "; ".join(filter(None, said)))
     if not olds and keeper.name != spec.name:
         cause = Cause(Why.RENAMED, f"it was called {keeper.name}")
-    if keeper.health == "unhealthy":
-        return Decision(
-            spec, Cause(Why.UNWELL, "its health check fails"), image, keeper, olds, bound, well=False
-        )
-    if keeps_exiting(keeper):
-        # The same words each time, whatever the engine is about to do with it, so that they are told once.
-        unwell = Cause(Why.UNWELL, f"it keeps exiting, and is started again: docker logs {keeper.name}")
-        return Decision(spec, unwell, image, keeper, olds, bound, well=False)
-    return Decision(spec, cause, image, keeper, olds, bound)
+    wrong = unwell(keeper)
+    cause = Cause(Why.UNWELL, wrong) if wrong else cause
+    return Decision(spec, cause, image, keeper, olds, bound, well=not wrong)
 
 
 def _held(spec: ContainerSpec, family: tuple[Container, ...], image: WantedImage, cause: Cause) -> Decision:
     keeper = max(family, key=lambda one: (one.running, one.name == spec.name, newest(one)), default=None)
-    well = cause.why is Why.SOURCE_BROKEN and keeper is not None and keeper.running
-    return Decision(spec, cause, image, keeper, held=True, well=well)
+    if keeper is None or cause.why not in _STAYS_WELL:
+        return Decision(spec, cause, image, keeper, held=True, well=False)
+    told = though_unwell(cause, keeper)
+    return Decision(spec, told, image, keeper, held=True, well=serves(keeper, spec))
 
 
 def _hold(spec: ContainerSpec, family: tuple[Container, ...], host: Host) -> Cause | None:

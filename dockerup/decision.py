@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from dockerup.definition import Difference
@@ -10,7 +11,7 @@ from dockerup.images import WantedImage
 from dockerup.records import dataclass
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
-from dockerup.steady import gave_up
+from dockerup.steady import gave_up, unwell
 from dockerup.steps import Cause, Created, Existing, Target
 
 if TYPE_CHECKING:
@@ -96,6 +97,17 @@ def needed_well(spec: ContainerSpec) -> Mapping[str, str]:
 def settled(one: Container, spec: ContainerSpec) -> bool:
     """Tell whether a container runs, or ended as its entry allows: no start is due."""
     return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
+
+
+def serves(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container runs well, or did its work."""
+    return (one.running and not unwell(one)) or complete(one, spec)
+
+
+def though_unwell(cause: Cause, one: Container) -> Cause:
+    """Return why nothing is done, which tells as well what is wrong with the container that stays."""
+    wrong = unwell(one)
+    return replace(cause, what=f"{cause.what}; what serves is not well: {wrong}") if wrong else cause
 
 
 def complete(one: Container, spec: ContainerSpec) -> bool:

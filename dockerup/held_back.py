@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from dockerup import labels
-from dockerup.again import may_start
-from dockerup.decision import Decision
+from dockerup.again import lives, may_start
+from dockerup.decision import Decision, though_unwell
 from dockerup.definition import described
-from dockerup.due import utc
-from dockerup.host import Host, protection
+from dockerup.host import Host, managed, protection
 from dockerup.images import WantedImage
 from dockerup.keeper import newest
+from dockerup.memory import next_try
 from dockerup.olds import rivals
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
+from dockerup.steady import unwell
 from dockerup.steps import Cause, Why
 
 
@@ -53,21 +56,34 @@ def serves_on(
     if memory is None:
         return None
     stuck = host.stuck.get(spec.name)
-    cause = Cause(
-        Why.FAILED_BEFORE,
-        f"it is tried again after {utc(memory.until)}, or by: dockerup apply --retry {spec.name}"
-        + (f"; what serves stays as it is: {stuck}" if stuck else ""),
-    )
+    stays = f"; what serves stays as it is: {stuck}" if stuck else ""
+    cause = Cause(Why.FAILED_BEFORE, next_try(memory, spec.name) + stays)
     if not fit:
         others = [one for one in host.observed.containers if one.container_id in replaced and one.running]
         return Decision(spec, cause, image, others[0], held=True) if others else None
     keeper = max(fit, key=newest)
-    was = replaced[keeper.container_id]
+    found = _goes_on(Decision(spec, cause, image, keeper), replaced[keeper.container_id], family, host)
+    return replace(found, cause=though_unwell(cause, keeper), well=not unwell(keeper))
+
+
+def waits_serving(decision: Decision, family: tuple[Container, ...], host: Host) -> Decision:
+    """Return a decision to wait, by which what an entry has is started meanwhile if it stands still."""
+    fit = [one for one in family if managed(one) and not protection(one, host) and lives(one, host)]
+    if not fit or any(one.running for one in family):
+        return decision
+    keeper = max(fit, key=newest)
+    return _goes_on(replace(decision, keeper=keeper), _as_it_was(keeper), family, host)
+
+
+def _goes_on(decision: Decision, was: labels.Before, family: tuple[Container, ...], host: Host) -> Decision:
+    """Return a decision by which the keeper, made from another definition, goes on or is started again."""
+    keeper = decision.keeper
+    assert keeper is not None
     ended = not keeper.running and (
         not was.ran or (was.restart.startswith("on-failure") and keeper.exit_code == 0)
     )
     held = ended or was.restart == "no"
-    return Decision(spec, cause, image, keeper, () if held else rivals(family, keeper, host), held=held)
+    return replace(decision, olds=() if held else rivals(family, keeper, host), held=held)
 
 
 def _as_it_was(one: Container) -> labels.Before:

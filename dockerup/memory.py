@@ -11,6 +11,7 @@ from collections.abc import Collection
 
 from dockerup import labels
 from dockerup.definition import definition_hash
+from dockerup.due import utc
 from dockerup.images import WantedImage
 from dockerup.keys.row import Change
 from dockerup.records import dataclass
@@ -32,6 +33,11 @@ class Memory:
     stale: bool
     until: float
     of_image: bool
+
+
+def next_try(memory: Memory, name: str) -> str:
+    """Return when what failed for an entry is tried again, in words."""
+    return f"it is tried again after {utc(memory.until)}, or by: dockerup apply --retry {name}"
 
 
 def failed_name(name: str, *, former: bool = False) -> str:

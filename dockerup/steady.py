@@ -43,6 +43,16 @@ def may_have_given_up(one: Container, restart: str) -> bool:
     return one.detail is None and one.state == "exited" and bool(one.exit_code) and ":" in restart
 
 
+def unwell(one: Container) -> str:
+    """Return what is wrong with a container that runs, "" when nothing is.
+
+    The words are the same each time, whatever the engine is about to do with it, so that they are told once.
+    """
+    if one.health == "unhealthy":
+        return "its health check fails"
+    return f"it keeps exiting, and is started again: docker logs {one.name}" if keeps_exiting(one) else ""
+
+
 def doubtful(containers: Iterable[Container], now: float) -> frozenset[ContainerId]:
     """Return the ids of those to inspect first: they started just now, and not for the first time."""
     return frozenset(

@@ -44,6 +44,7 @@ class Why(enum.Enum):
     FULL = "makes room on a full disk"
     SOURCE_BROKEN = "its source cannot be read"
     HELD_BACK = "held back"
+    AFTER_FAILED = "waits for one that failed"
     SIGNAL = "asked for after a start"
     UNDONE = "undoes what an interrupted run began"
     WAY_BACK = "goes back to the last that was proven"

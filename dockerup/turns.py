@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from dockerup.again import lives
 from dockerup.decision import Decision
 from dockerup.host import Host
 from dockerup.images import WantedImage
 from dockerup.in_place import same_definition
 from dockerup.keeper import same_image
-from dockerup.memory import Memory
+from dockerup.memory import Memory, next_try
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Why
@@ -46,6 +47,12 @@ def failed_sibling_image(spec: ContainerSpec, host: Host) -> tuple[str, Memory] 
     return next(((name, memory) for name, memory in found if memory is not None), None)
 
 
+def after_failed(name: str, host: Host) -> Cause:
+    """Return the cause of waiting for an entry that failed and is not tried again yet."""
+    memory = host.memory(name)
+    return Cause(Why.AFTER_FAILED, f"{name}; {next_try(memory, name)}" if memory is not None else name)
+
+
 def waits_for_turn(
     spec: ContainerSpec,
     family: tuple[Container, ...],
@@ -56,13 +63,18 @@ def waits_for_turn(
 ) -> Cause | None:
     """Return why a replica does not get what is new, since another one did not do well, None when it may.
 
-    One that has what is listed already is mended, whatever the others do.
+    One that has what is listed already is mended, whatever the others do, and so is one that could not go on
+    as it is.
     """
-    if not family or any(same_definition(one, spec, host) and same_image(one, image) for one in family):
+    if any(same_definition(one, spec, host) and same_image(one, image) for one in family):
+        return None
+    if not any(lives(one, host) for one in family):
         return None
     for name in siblings(spec, host):
-        if host.memory(name) is not None or (name in open_ones and open_ones[name].failed):
+        if name in open_ones and open_ones[name].failed:
             return Cause(Why.HELD_BACK, f"waits for {name}, which failed")
+        if host.memory(name) is not None:
+            return after_failed(name, host)
         other = made.get(name)
         if other is None or other.held or other.keeper is None or other.spec.number > spec.number:
             continue

@@ -5,11 +5,43 @@ from __future__ import annotations
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_job_image, make_web_image
+from tests.testbed.registry import Pushed
+
+SERVES_UNLESS = ["sh", "-c", "test ! -e /data/spoilt && exec httpd -f -p 8080 -h /www"]
+
+
+def define_web(story: Story, web: Pushed, replicas: int = 3, **keys: object) -> None:
+    """List some replicas on a network of their own, each with a volume."""
+    entry = {"networks": ["own"], "volumes": [{"containerPath": "/data"}], **keys}
+    story.define("web", web.reference, replicas=replicas, portMappings=[{"containerPort": 8080}], **entry)
+
+
+def test_definition_that_fails_in_the_second_replica_leaves_all_well(story: Story) -> None:
+    web = story.push("web", "one", make_web_image)
+    define_web(story, web)
+    story.run()
+    story.do("web-2", "touch", "/data/spoilt")
+    before = story.ids()
+
+    define_web(story, web, command=SERVES_UNLESS)
+    ran = story.run(code=1)
+    assert "web-1: replaced (definition changed" in ran.stdout
+    assert "web-2: not replaced (definition changed" in ran.stderr
+    assert "web-3: not replaced (definition changed" in ran.stderr
+    after = story.serving()
+    assert {name for name in before if after[name] == before[name]} == {"web-2", "web-3"}
+    story.nothing_to_do()
+
+    story.client.stop("web-3", timeout=0)
+    story.run()
+    assert story.serving() == after
+    assert story.states()["web-3"] == "running"
+    story.nothing_to_do()
 
 
 def test_replicas_are_replaced_in_turn_and_stay_when_the_first_one_fails(story: Story) -> None:
     web = story.push("web", "one", make_web_image)
-    story.define("web", web.reference, replicas=3, networks=["own"], portMappings=[{"containerPort": 8080}])
+    define_web(story, web)
     story.define("client", story.load("client:1"), networks=["own"], dependsOn=["web"])
     story.run()
     story.wait_for_page("client", "http://web:8080/", "one")
@@ -27,15 +59,15 @@ def test_replicas_are_replaced_in_turn_and_stay_when_the_first_one_fails(story: 
     assert story.run().stderr == ""  # it waits; nothing is tried in the others
     assert story.serving() == before
 
-    newer = story.push("web", "two", make_web_image)
-    story.define("web", web.reference, replicas=2, networks=["own"], portMappings=[{"containerPort": 8080}])
+    web = story.push("web", "two", make_web_image)
+    define_web(story, web, replicas=2)
     ran = story.run()
 
     replaced = [line.partition(":")[0] for line in ran.stdout.splitlines() if ": replaced (" in line]
     assert replaced == ["web-1", "web-2"]
     assert "web-3: removed (no longer listed" in ran.stdout
     assert story.states() == {"web-1": "running", "web-2": "running", "client": "running"}
-    assert story.inspect("web-2")["Image"] == newer.id
+    assert story.inspect("web-2")["Image"] == web.id
     started = [story.inspect(name)["State"]["StartedAt"] for name in ("web-1", "web-2")]
     assert started == sorted(started)
     story.wait_for_page("client", "http://web:8080/", "two")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -98,9 +98,9 @@ def policies(draw: st.DrawFn) -> Policy:
     )
 
 
-def new_model() -> Model:
+def new_model(make: Callable[[], Model] = Model) -> Model:
     """Return an empty engine, a registry with a version of each image, and an image that was made here."""
-    model = Model()
+    model = make()
     for tag in PUSHED:
         model.registry.push(tag, content_of(tag, 1))
     model.load(content_of("host/made:1", 1), "host/made:1")

@@ -43,7 +43,7 @@ from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing, carry_out, interrupted, plan_for, prefix
 from tests.plan.strategies import cases, new_model, whole_cases
 
-HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN, Why.FAILED_BEFORE}
+HOLDS = {Why.HELD_BACK, Why.SOURCE_BROKEN, Why.FAILED_BEFORE, Why.AFTER_FAILED}
 NETWORK_STEPS = (CreateNetwork, RemoveNetwork)
 few = profile()
 # These make a run of each call of an example.

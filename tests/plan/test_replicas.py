@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -10,8 +12,12 @@ import pytest
 from dockerup.changes import changes_of
 from dockerup.host import Policy
 from dockerup.memory import failed_name
+from dockerup.snapshot import ContainerId
+from dockerup.steps import Prove
+from tests.model import Model, ModelError
 from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import content_of, new_model
+from tests.plan.test_status import rows
 
 WEB: dict[str, Any] = {"name": "web", "image": "shop/web:1", "replicas": 3}
 REPLICAS = {"web-1", "web-2", "web-3"}
@@ -32,10 +38,19 @@ def running(case: Case) -> dict[str, str]:
     return {box.name: box.container_id for box in boxes if box.state in {"running", "restarting"}}
 
 
-def host(**keys: Any) -> Case:
+class Fussy(Model):
+    """An engine on which what is redefined does badly in the second replica."""
+
+    def prove(self, container_id: ContainerId, step: Prove, stop: threading.Event) -> bool:
+        if step.entry == "web-2" and "KEY" in self.boxes[container_id].env:
+            raise ModelError(None, "it does badly here")
+        return super().prove(container_id, step, stop)
+
+
+def host(model: Callable[[], Model] = Model, **keys: Any) -> Case:
     """Return a host that is as listed, of three replicas and others."""
     listing = Listing(({**WEB, **keys, "dependsOn": ["db"]}, *FRIENDS))
-    case = Case(listing, new_model(), Policy(prune="managed", keep_images=0, salt="salt"))
+    case = Case(listing, new_model(model), Policy(prune="managed", keep_images=0, salt="salt"))
     case.settle()
     case.model.calls.clear()
     assert running(case).keys() == {*REPLICAS, "db", "proxy", "side"}
@@ -94,6 +109,34 @@ def test_what_failed_is_tried_again_in_the_first_and_the_others_follow_when_it_i
     assert running(case).keys() == before.keys()
     assert not {*running(case).values()} & {before[name] for name in REPLICAS}
     assert failed_name("web-1") not in {box.name for box in case.model.boxes.values()}
+
+
+def test_definition_that_fails_in_the_middle_leaves_the_host_well_and_quiet() -> None:
+    case = redefined(host(Fussy))
+    before = running(case)
+    for killed in interrupted(case):
+        assert len(running(killed).keys() & REPLICAS) >= 2
+        killed.settle()
+        after = running(killed)
+        assert after.keys() == before.keys()
+        assert {name for name in after if after[name] == before[name]} == {*before} - {"web-1"}
+        assert_rests(killed)
+
+
+def assert_rests(case: Case) -> None:
+    """Look that nothing is to do, and that what waits for what failed is as well as that."""
+    assert case.plan().changes == (), str(case.plan())
+    assert {name: row.well for name, row in rows(case).items()} == dict.fromkeys(running(case), True)
+
+
+def test_replica_that_waits_for_one_that_failed_is_started_again_as_it_is() -> None:
+    case = redefined(host(Fussy))
+    case.settle()
+    before = running(case)
+    case.model.stop(case.model.by_name("web-3").container_id)
+    case.settle()
+    assert running(case) == before
+    assert_rests(case)
 
 
 def test_run_tells_which_replicas_were_not_replaced_and_why() -> None:
