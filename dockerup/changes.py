@@ -1,9 +1,10 @@
-"""What the steps of a run come to: one change for each container and image. Pure."""
+"""What the steps of a run come to: a change for each attempt on a container or image. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from dockerup.attempts import attempts, goes_back, rounds
 from dockerup.freed import Freed, freed, space
 from dockerup.outcome import Outcome, Result
 from dockerup.records import dataclass
@@ -13,9 +14,7 @@ from dockerup.steps import (
     Create,
     CreateNetwork,
     Existing,
-    Keep,
     Node,
-    Phase,
     Pull,
     Remove,
     RemoveImage,
@@ -53,22 +52,12 @@ class Change:
 def changes_of(
     results: Sequence[Result], left_volumes: Mapping[ContainerId, tuple[str, ...]]
 ) -> tuple[Change, ...]:
-    """Return one change for each container and image that something was done to, or that failed.
+    """Return a change for each attempt on a container or image that did something, or that failed.
 
     `left_volumes` are the anonymous volumes that no container uses any more, by the one that did.
     """
-    found: list[Change] = []
-    by_subject: dict[tuple[str, Phase, str], list[Result]] = {}
-    for result in results:
-        step = result.node.step
-        if isinstance(step, Keep):
-            continue
-        subject = result.node.group if isinstance(step, RemoveImage) else step.entry
-        by_subject.setdefault((subject, result.node.phase, _kind(result.node)), []).append(result)
-    for parts in by_subject.values():
-        change = _change(parts, left_volumes)
-        if change is not None:
-            found.append(change)
+    changes = (_change(parts, left_volumes) for parts in attempts(results))
+    found = [change for change in changes if change is not None]
     found += _images(freed(results))
     told = {change.subject for change in found if change.error}
     return tuple(found) + tuple(one for one in _held_up(results) if one.subject not in told)
@@ -86,19 +75,22 @@ def _images(gone: Sequence[Freed]) -> list[Change]:
 
 def _held_up(results: Sequence[Result]) -> Iterable[Change]:
     """Give a change for each entry that was not started, since another that it waits for failed."""
-    rounds: list[dict[int, Result]] = []
-    for result in results:
-        if not rounds or result.node.number in rounds[-1]:  # each round counts its steps from 1
-            rounds.append({})
-        rounds[-1][result.node.number] = result
-    for one in rounds:
+    started: set[str] = set()  # by a later round
+    for one in reversed(rounds(results)):
         for result in one.values():
             step = result.node.step
-            if not isinstance(step, Start) or result.outcome is not Outcome.NOT_RUN:
+            waits = isinstance(step, Start) and result.outcome is Outcome.NOT_RUN
+            if not isinstance(step, Start) or not waits or step.entry in started:
                 continue
             awaited, action = _awaited(result, one), "not replaced" if step.failed_name else "not started"
             if awaited:
                 yield Change(step.entry, action, str(step.cause), f"waits for {awaited}")
+        started |= {result.node.step.entry for result in one.values() if _is_start(result)}
+
+
+def _is_start(result: Result) -> bool:
+    """Tell whether a step started what is new."""
+    return isinstance(result.node.step, Start) and result.outcome is Outcome.DONE and not goes_back(result)
 
 
 def _awaited(result: Result, others: Mapping[int, Result]) -> str:
@@ -116,11 +108,6 @@ def _awaited(result: Result, others: Mapping[int, Result]) -> str:
             return other.node.step.entry
         rest += other.node.after
     return ""
-
-
-def _kind(node: Node) -> str:
-    """Tell the removal of what nobody lists apart from the changes of an entry."""
-    return node.group if node.phase is Phase.REMOVE else ""
 
 
 def left_volumes(before: Iterable[Container], after: Snapshot) -> dict[ContainerId, tuple[str, ...]]:

@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dockerup import labels
+from dockerup.attempts import attempts, goes_back
 from dockerup.changes import changes_of
 from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
 from dockerup.outcome import Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
-from dockerup.steps import Create, Existing, Goal, Keep, Phase, Prove, RemoveImage, Start, Step, Stop, Why
+from dockerup.steps import Create, Existing, Goal, Phase, Prove, RemoveImage, Start, Step, Stop
 
 _RAN = {Outcome.DONE, Outcome.FAILED, Outcome.UNDONE, Outcome.UNDO_FAILED}
 _WRONG = {Outcome.FAILED, Outcome.UNDO_FAILED}
@@ -21,21 +22,14 @@ _WRONG = {Outcome.FAILED, Outcome.UNDO_FAILED}
 def entries_of(
     results: Sequence[Result], before: Snapshot, after: Snapshot, run: str, clock_zero: float
 ) -> tuple[Entry, ...]:
-    """Return an entry for each container that something was done to and each image that went, as they ended.
+    """Return an entry for each attempt on a container and each image that went, as they ended.
 
     `results` are those of all rounds of the run, `before` and `after` the host at its begin and end. `run`
     is the run's id. `clock_zero` is the time, in seconds since the epoch, at which the monotonic clock of the
     results stood at 0.
     """
-    by_subject: dict[tuple[str, Phase, str], list[Result]] = {}
-    for result in results:
-        step, phase = result.node.step, result.node.phase
-        if isinstance(step, (Keep, RemoveImage)):
-            continue
-        # Who is no longer listed may have had the name of who is.
-        group = result.node.group if phase is Phase.REMOVE else ""
-        by_subject.setdefault((step.entry, phase, group), []).append(result)
-    subjects = (_Subject(tuple(parts), before, after) for parts in by_subject.values())
+    of_containers = [one for one in results if not isinstance(one.node.step, RemoveImage)]
+    subjects = (_Attempt(tuple(parts), before, after) for parts in attempts(of_containers))
     found = [entry for one in subjects for entry in one.entries(run, clock_zero)]
     found += [_removal(one, before, run, clock_zero) for one in freed(results)]
     return tuple(sorted(found, key=lambda entry: (entry.time, entry.container)))
@@ -63,8 +57,8 @@ def _end(result: Result) -> float:
 
 
 @dataclass(frozen=True)
-class _Subject:
-    """All that one run had to do with one container: the results, in the order of the plans."""
+class _Attempt:
+    """What one attempt of a run had to do with one container: the results, in the order of the plans."""
 
     parts: tuple[Result, ...]
     before: Snapshot
@@ -103,8 +97,14 @@ class _Subject:
         ids = {_existing(part.node.step) for part in self.parts}
         return [one for one in self.before.containers if one.container_id in ids]
 
+    def _made_before(self) -> frozenset[ContainerId]:
+        """Return the containers that an attempt before this one made, and that this one was to replace."""
+        stops = [part for part in self.parts if isinstance(part.node.step, Stop) and not goes_back(part)]
+        known = {one.container_id for one in self.before.containers}
+        return frozenset(filter(None, (_existing(part.node.step) for part in stops))) - known
+
     def _ran_before(self) -> frozenset[ContainerId]:
-        return frozenset(one.container_id for one in self._olds() if one.running)
+        return self._made_before() | {one.container_id for one in self._olds() if one.running}
 
     def _begun(self) -> Container | None:
         """Return the container that an earlier run made for the place of another; None where none did."""
@@ -115,7 +115,9 @@ class _Subject:
 
     def _image_before(self) -> str:
         begun = self._begun()
-        olds = (one for one in self._olds() if one is not begun)
+        made = self._made_before()
+        olds = [one for one in self._olds() if one is not begun]
+        olds += [one for one in self.after.containers if one.container_id in made]
         old = max(olds, key=lambda one: (one.running, one.created), default=None)
         return _image_of(old) if old is not None else ""
 
@@ -149,7 +151,7 @@ class _Subject:
 
     def _went_back(self) -> bool:
         """Tell whether what an earlier run began was taken back."""
-        steps = [part for part in self.parts if part.node.step.cause.why in {Why.WAY_BACK, Why.UNDONE}]
+        steps = [part for part in self.parts if goes_back(part)]
         # Where what was before was not stopped for another, there is nothing to be started again.
         return any(map(_starts, steps)) or bool(steps and all(one.outcome is Outcome.DONE for one in steps))
 

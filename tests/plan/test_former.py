@@ -12,6 +12,8 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 
 from dockerup import labels
+from dockerup.changes import changes_of
+from dockerup.history_entries import entries_of
 from dockerup.host import Policy
 from dockerup.memory import failed_names
 from dockerup.plan import make_plan
@@ -327,3 +329,40 @@ def test_one_of_several_replicas_stays_and_that_is_said() -> None:
     case.settle()
     cause = next(str(node.step.cause) for node in case.plan().nodes if node.step.entry == "web-1")
     assert cause.endswith("; what serves stays as it is: it is one of several replicas")
+
+
+def test_definition_that_failed_and_image_that_came_after_it_in_one_run_are_told_apart() -> None:
+    case = Case(Listing((FORMER,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.listing = Listing((LISTED,))
+    push(case, 2)
+    before = case.model.snapshot()
+    results = [*case.run(), *case.run()]  # a run goes on like this where a failure cut it short
+    former, newer = changes_of(results, {})
+    assert str(former).startswith("web: not replaced (definition changed: ")
+    assert former.error.endswith("; what ran before runs again")
+    assert str(newer).startswith("web: replaced (newer image: with the definition that serves; digest ")
+    assert newer.error == ""
+    entries = entries_of(results, before, case.model.snapshot(), "run", 0.0)
+    assert [one.outcome for one in entries] == ["rolled back", "done"]
+
+
+def test_new_definition_that_serves_is_told_though_a_newer_image_fails_after_it_in_one_run() -> None:
+    case = Case(Listing((FORMER,)), new_model(), Policy(prune="none", salt="salt"))
+    case.settle()
+    push(case, 2, {"shop/web:1"})
+    case.run()
+    case.listing = Listing(({**FORMER, "env": {"KEY": "new"}},))
+    before = case.model.snapshot()
+    results = case.run()
+    defined, newer = changes_of(results, {})
+    assert str(defined).startswith("web: replaced (definition changed: ")
+    assert str(newer).startswith("web: not replaced (newer image: digest ")
+    assert newer.error.endswith("; what ran before runs again")
+    entries = entries_of(results, before, case.model.snapshot(), "run", 0.0)
+    assert [(one.reason.partition(":")[0], one.outcome) for one in entries] == [
+        ("definition changed", "done"),
+        ("newer image", "rolled back"),
+    ]
+    assert all(one.down is not None for one in entries)
+    assert entries[0].after == entries[1].before == entries[0].before != entries[1].after
