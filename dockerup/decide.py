@@ -241,25 +241,31 @@ def waits_for(
             continue
         reason = _unfit(decision, condition)
         unfit = Cause(Why.HELD_BACK, f"waits for {name}: {reason}") if reason else None
-        cause = _waits_for_failed(spec, decision, host) or unfit
-        if cause is not None and not (idle and _serves_as_before(decision, condition)):
+        cause = _waits_for_failed(spec, decision, condition, host) or unfit
+        if cause is not None and not (idle and _is_as_before(decision, condition)):
             return cause
     return None
 
 
-def _waits_for_failed(spec: ContainerSpec, other: Decision, host: Host) -> Cause | None:
-    """Return that an entry waits for one that failed and serves as before, None when that one did not."""
+def _waits_for_failed(spec: ContainerSpec, other: Decision, condition: str, host: Host) -> Cause | None:
+    """Return that an entry waits for one that failed and is as before, None when that one did not.
+
+    What another did well with its former image is no success that something new may build on.
+    """
     name = other.spec.name
     # What holds on to it has to go with it.
     former = name in host.formers and name not in spec.bound_to
-    if former or other.cause.why is Why.FAILED_BEFORE:
+    job_failed = condition == "SUCCESS" and other.image.rolled_back
+    if former or job_failed or other.cause.why is Why.FAILED_BEFORE:
         return after_failed(name, host)
     return other.cause if other.cause.why is Why.AFTER_FAILED else None
 
 
-def _serves_as_before(decision: Decision, condition: str) -> bool:
-    """Tell whether a dependency serves well, though not as listed: who does not serve at all takes that."""
+def _is_as_before(decision: Decision, condition: str) -> bool:
+    """Tell whether a dependency is well, though not as listed: who does not serve at all takes that."""
     one = decision.keeper
+    if condition == "SUCCESS" and decision.image.rolled_back:
+        return one is not None and complete(one, decision.spec)
     fit = one is not None and one.state == "running" and one.health in {"", "healthy"}
     return fit and decision.cause.why in _AS_BEFORE and condition in {"START", "HEALTHY"}
 

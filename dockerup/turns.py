@@ -49,7 +49,7 @@ def failed_sibling_image(spec: ContainerSpec, host: Host) -> tuple[str, Memory] 
 
 def after_failed(name: str, host: Host) -> Cause:
     """Return the cause of waiting for an entry that failed and is not tried again yet."""
-    memory = host.memory(name)
+    memory = host.memory(name) or host.failed_image(name)
     return Cause(Why.AFTER_FAILED, f"{name}; {next_try(memory, name)}" if memory is not None else name)
 
 

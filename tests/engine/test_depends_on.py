@@ -143,6 +143,7 @@ def test_job_that_fails_at_an_update_keeps_the_old_service(story: Story) -> None
     assert story.states() == {"app": "running", "migrate": "exited", "migrate.dockerup-failed": "exited"}
     assert {name: story.ids()[name] for name in before} == before
     assert started(story, "app") == since
+    story.nothing_to_do()
 
     story.push("both", "good")
     story.run()
