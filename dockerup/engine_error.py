@@ -79,8 +79,11 @@ def message_in(answer: str) -> str:
     """Return what the engine says in an answer that is a refusal."""
     try:
         return str(json.loads(answer)["message"])
-    except (ValueError, KeyError, TypeError):
-        return answer.strip()[:500]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        text = answer.strip()[:500]  # such as "404 page not found"
+    if text[:1] in {"", "<", "{", "["}:
+        return f"it was refused, and not in the way of an engine. {_ADVICE}"
+    return text
 
 
 def why_unreached(error: Exception, seconds: float) -> str:

@@ -16,6 +16,7 @@ POOL = (
     "HTTPConnectionPool(host='10.0.0.9', port=2375): Max retries exceeded with url: /version (Caused by {})"
 )
 REMOTE = "nothing listens on port 2375 of 10.0.0.9. Was dockerd started there with -H tcp://, and is "
+NO_WORD = "it was refused, and not in the way of an engine. Does a Docker Engine answer there, "
 ENDED = "it ended while it was asked. Was docker restarted? The next run goes on"
 
 
@@ -54,10 +55,17 @@ def test_an_engine_that_does_not_answer_is_told_of_with_what_to_do(error: Except
 
 @pytest.mark.parametrize(
     ("answer", "told"),
-    [('{"message": "no such image"}', "no such image"), (" plain words\n", "plain words"), ("[1]", "[1]")],
+    [
+        ('{"message": "no such image"}', "no such image"),
+        (" plain words\n", "plain words"),
+        *(
+            (other, NO_WORD)
+            for other in ("[1]", "[" * 100_000, "{}", "", "<!doctype html>\n<title>Not found</title>")
+        ),
+    ],
 )
 def test_a_refusal_is_told_in_the_engines_words(answer: str, told: str) -> None:
-    assert message_in(answer) == told
+    assert message_in(answer).startswith(told)
 
 
 @pytest.mark.parametrize(
