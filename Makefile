@@ -43,10 +43,10 @@ compiled: $(READY)
 possible:
 	@$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 $(PYTHON) -m tests.testbed.namespace --possible
 
-private-host: compiled
+private-host: compiled $(HOST_READY)
 	@$(PRIVATE) true
 
-demo: $(HOST_READY) private-host
+demo: private-host
 	@$(PRIVATE) $(BIN)/python -m tests.demo
 
 # The parts wait for engines and boots most of their time: side by side, each in a namespace of its own, all
@@ -64,14 +64,20 @@ part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)
 part-pure: TESTS := tests/unit tests/plan
 
-test: $(HOST_READY) private-host $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
-	$(MAKE) --jobs=$(words lint $(PARTS)) --output-sync=target lint $(PARTS)
+# Set-up and tests at once: each part begins as soon as what it needs is there. Of several that fail, all are told.
+SET_UP := $(READY) $(HOST_READY) $(SYSTEMS) $(STOCK) $(CACHE)/forky-docker
+test: possible
+	$(MAKE) --jobs=$(words $(SET_UP) lint $(PARTS)) --keep-going --output-sync=target lint $(PARTS)
 
-$(PARTS):
+$(PARTS): private-host
 	$(PRIVATE) $(PYTEST) -q --durations=10 $(TESTS)
 
+part-boot: $(SYSTEMS)
+part-examples: $(SYSTEMS) $(STOCK)
+part-core: $(CACHE)/forky-docker
+
 # The schedules in two halves, each on an engine of its own.
-test-crash: $(HOST_READY) private-host
+test-crash: private-host
 	$(MAKE) --jobs=2 --output-sync=target crash-calls crash-schedules-1 crash-schedules-2 crash-writes
 
 crash-calls:
@@ -84,23 +90,23 @@ SCHEDULES := tests/engine/test_schedules.py
 crash-schedules-1 crash-schedules-2:
 	$(PRIVATE) env SCHEDULES=100 $(PYTEST) -q -m schedules_all --durations=10 $(SCHEDULES)
 
-schedules: $(HOST_READY) private-host
+schedules: private-host
 	$(PRIVATE) env SEEDS=$(SEEDS) SHRINK=$(SHRINK) $(PYTEST) -q -m schedules_all $(SCHEDULES)
 
-soak: $(HOST_READY) private-host
+soak: private-host
 	$(PRIVATE) env SOAK=$(SOAK) SHRINK=$(SHRINK) $(PYTEST) -q -s -m soak $(SCHEDULES)
 
-test-matrix: $(HOST_READY) private-host $(ENGINES)
+test-matrix: private-host $(ENGINES)
 	$(PRIVATE) $(PYTEST) -q tests/matrix
 	$(AS_ROOT) env PYTHONDONTWRITEBYTECODE=1 DOCKERUP_TESTBED_CACHE=$(CACHE) $(BIN)/python -m tests.matrix
 
 # Beside the Compose that is in each run of the tests, the one of Debian 13, which the script gets.
-test-compose: $(HOST_READY) private-host
+test-compose: private-host
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/benchmarks/peers.sh
 	$(PRIVATE) $(PYTEST) -q -m compose_2 tests/engine/test_moving_in.py
 
 # The script installs QEMU and the like, and makes the disk, where they are missing.
-test-vm: $(HOST_READY)
+test-vm: private-host
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/vm/image.sh
 	$(PRIVATE) $(PYTEST) -q -s tests/vm
 
@@ -111,7 +117,7 @@ lint: $(READY)
 
 # Beside what people would run instead, which the script gets where it is missing; PARTS_OF_BENCH="quiet update"
 # measures only these.
-bench: $(HOST_READY) private-host
+bench: private-host
 	DOCKERUP_TESTBED_CACHE=$(CACHE) tests/benchmarks/peers.sh
 	@$(PRIVATE) $(BIN)/python -m tests.benchmarks --json bench.json $(PARTS_OF_BENCH)
 
@@ -122,9 +128,9 @@ $(READY): setup.py pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
-$(HOST_READY): tests/testbed/packages.sh | possible $(READY)
+$(HOST_READY): tests/testbed/packages.sh | possible
 	tests/testbed/packages.sh
-	@touch $@
+	@mkdir -p $(VENV) && touch $@
 
 # Made where there are none, never anew: a newer script makes the same systems.
 $(SYSTEMS): | $(HOST_READY)

@@ -6,8 +6,17 @@
 set -eu
 
 PATH="$PATH:/usr/sbin:/sbin"
-needed="$*"
 has() { command -v "$1" >/dev/null 2>&1; }
+installed() { [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
+
+# One at a time: what make does at once may need packages at once, and apt takes no turns.
+exec 9<"$0"
+flock 9
+
+needed=""
+for package in "$@"; do
+    installed "$package" || needed="$needed $package"
+done
 # By program, not by package: an engine from docker.com is as good, and docker.io would replace it.
 has dockerd || needed="$needed docker.io"
 has docker-registry || needed="$needed docker-registry"
