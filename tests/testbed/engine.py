@@ -20,7 +20,7 @@ from tests.testbed import namespace
 from tests.testbed.command import ROOT
 from tests.testbed.images import Image
 from tests.testbed.kinds import Kind, chosen
-from tests.testbed.waiting import Program, TestbedError
+from tests.testbed.waiting import THRIFTY, Program, TestbedError
 
 _BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
 
@@ -62,7 +62,7 @@ class Engine:
         # What a killed engine leaves: dockerd would wait 15 seconds for the containerd that is no more.
         for stale in (self._directory / "exec/containerd/containerd.pid", self._directory / "pid"):
             stale.unlink(missing_ok=True)
-        more = {**self.kind.environment, "PYTHONPATH": str(ROOT)}  # of what enters the other root
+        more = {**THRIFTY, **self.kind.environment, "PYTHONPATH": str(ROOT)}  # of what enters the other root
         more["CONTAINERS_REGISTRIES_CONF"] = str(self._podmans_registries())
         self._program = Program(self._command(), self._log, more)
         self._program.wait_until_ready(self._answers)

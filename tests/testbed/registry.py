@@ -14,7 +14,7 @@ from typing import Any
 from requests import Response, Session
 
 from tests.testbed.images import Image, digest_of
-from tests.testbed.waiting import Program, TestbedError, free_port
+from tests.testbed.waiting import THRIFTY, Program, TestbedError, free_port
 
 _MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 _MANIFEST_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
@@ -72,7 +72,7 @@ class Registry:
 
     def start(self) -> None:
         """Start the registry, which answers when this returns."""
-        self._program = Program(["docker-registry", "serve", str(self._config)], self._log)
+        self._program = Program(["docker-registry", "serve", str(self._config)], self._log, THRIFTY)
         self._program.wait_until_ready(self._answers)
 
     def stop(self) -> None:

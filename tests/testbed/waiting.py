@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Callable
 
 POLL_SECONDS = 0.02
+# The engine starts several programs in Go for each container and layer; those look for garbage in a tenth of
+# the moment that they live.
+THRIFTY = {"GOGC": "400"}
 
 
 class TestbedError(Exception):
