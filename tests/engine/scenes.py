@@ -10,6 +10,8 @@ from tests.engine.stories import Story, published, wait_for_answer
 from tests.testbed.images import make_image, make_job_image, make_web_image
 from tests.testbed.registry import Pushed
 
+EXITS = ["sh", "-c", "exit 4"]
+
 
 @dataclass(frozen=True)
 class Scene:
@@ -35,9 +37,9 @@ class Scene:
         return {**dict.fromkeys(self.wanted, "running"), **dict.fromkeys(self.failed, "exited")}
 
 
-def define_web(story: Story, web: Pushed) -> None:
-    volumes = [{"containerPath": "/data"}]
-    story.define("web", web.reference, portMappings=published(), volumes=volumes, restart="unless-stopped")
+def define_web(story: Story, web: Pushed, **keys: object) -> None:
+    entry = {"portMappings": published(), "volumes": [{"containerPath": "/data"}], **keys}
+    story.define("web", web.reference, restart="unless-stopped", **entry)
 
 
 def define_joined(story: Story) -> None:
@@ -69,7 +71,7 @@ def orphans_run(story: Story) -> None:
 
 
 def nothing(_story: Story) -> None:
-    """An empty host is what a first start begins with."""
+    """Where a first start begins; and for a change of which all is pushed and listed before."""
 
 
 def family_is_listed(story: Story) -> None:
@@ -81,8 +83,15 @@ def newer_web(story: Story) -> None:
     story.push("web", "two", make_web_image)
 
 
-def broken_web(story: Story) -> None:
-    story.push("web", "broken", make_job_image, exit_code=3)
+def broken_web(story: Story) -> Pushed:
+    return story.push("web", "broken", make_job_image, exit_code=3)
+
+
+def web_is_held_back(story: Story) -> None:
+    """A definition fails with a newer image; that is still to be tried with the definition that serves."""
+    web_runs(story)
+    define_web(story, broken_web(story), command=EXITS)
+    story.run(code=1)
 
 
 def orphans_leave(story: Story) -> None:
@@ -104,6 +113,13 @@ def old_web_serves_with_its_data(story: Story) -> None:
     web_serves(story, "one")
     assert story.do("web", "cat", "/data/row") == "precious\n"
     assert story.policy("web.dockerup-failed") == "no"
+
+
+def old_web_serves_beside_both_that_failed(story: Story) -> None:
+    old_web_serves_with_its_data(story)
+    assert story.policy("web.dockerup-failed-image") == "no"
+    assert story.inspect("web.dockerup-failed")["Config"]["Cmd"] == EXITS
+    assert story.inspect("web.dockerup-failed-image")["Config"]["Cmd"] != EXITS
 
 
 def family_is_whole(story: Story) -> None:
@@ -177,6 +193,13 @@ SCENES = {
         frozenset({"web"}),
         old_web_serves_with_its_data,
         failed=frozenset({"web.dockerup-failed"}),
+    ),
+    "former": Scene(
+        web_is_held_back,
+        nothing,
+        frozenset({"web"}),
+        old_web_serves_beside_both_that_failed,
+        failed=frozenset({"web.dockerup-failed", "web.dockerup-failed-image"}),
     ),
     "group": Scene(family_runs, newer_web, FAMILY, family_is_whole, served=FAMILY),
     "prune": Scene(
