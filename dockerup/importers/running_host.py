@@ -67,7 +67,7 @@ def _bring(draft: Draft, ours: str, read: Callable[[Any], Any], value: Any) -> N
         return
     try:
         draft.put(ours, read(value))
-    except (OddError, TypeError, ValueError, AttributeError):
+    except (OddError, TypeError, ValueError, AttributeError, OverflowError):
         draft.left(ours, "the engine tells what is not known here")
 
 

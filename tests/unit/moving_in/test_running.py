@@ -199,6 +199,11 @@ def test_container_that_nobody_restarts_or_that_runs_an_id_is_to_be_decided() ->
     assert "app.AutoRemove" in told
 
 
+@pytest.mark.parametrize("odd", ["much", [1], {"a": 1}, float("inf"), -5])
+def test_an_odd_value_is_left_out_and_told(odd: object) -> None:
+    assert "app.memory: the engine tells what is not known here" in notes(bring(host={"Memory": odd}))
+
+
 def test_defaults_are_the_engines() -> None:
     info = {"LoggingDriver": "local", "DefaultRuntime": "crun", "CgroupVersion": "2"}
     assert defaults_of(info) == Defaults("local", "crun", "private")
