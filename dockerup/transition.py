@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from dockerup import labels
-from dockerup.again import may_start, own_ports
+from dockerup.again import may_start, needs_running, own_ports
 from dockerup.definition import described
 from dockerup.host import Host, entry_of, is_failed, managed, protection
-from dockerup.proof import Verdict, judge
+from dockerup.proof import Verdict, judge, start_error
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import Port
@@ -64,7 +64,7 @@ def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerI
         for one in (transition.new, *transition.olds)
         if one.detail is None
     }
-    judged = {name: replace(one, reason=_reason(one)) for name, one in found.items()}
+    judged = {name: replace(one, reason=_reason(one, host)) for name, one in found.items()}
     return with_mates(judged), frozenset(wanted)
 
 
@@ -140,14 +140,22 @@ def _is_open(name: str, transition: Transition) -> bool:
     return new.running or not back or (transition.last is not None and transition.last.name != name)
 
 
-def _reason(transition: Transition) -> str:
+def _reason(transition: Transition, host: Host) -> str:
     new = transition.new
     if is_failed(new):
         return "it failed"
     if new.detail is None:
         return ""
+    if start_error(new.detail) and not _could_start(new, host):
+        return ""  # the engine's own try, as it came up: it may be started yet
     verdict, why = judge(new.detail, Goal.PROVEN, job=new.detail.restart == "no")
     return why if verdict is Verdict.FAILED else ""
+
+
+def _could_start(one: Container, host: Host) -> bool:
+    """Tell whether no container stands still that the engine looks for when it starts this one."""
+    needed = (host.by_id.get(container_id) for container_id in needs_running(one))
+    return all(other is None or other.running for other in needed)
 
 
 def with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:
