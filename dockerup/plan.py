@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from graphlib import CycleError, TopologicalSorter
 
 from dockerup.adoption import adopt, still_true
 from dockerup.again import may_be_stuck, needs_running
@@ -24,13 +23,13 @@ from dockerup.decide import decide_all
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.former import with_formers
+from dockerup.groups import groups
 from dockerup.host import Host, Policy, dependents_first, entry_of, is_failed, managed, protection, stays
 from dockerup.image import Answer, ImageRef
 from dockerup.in_place import remembered, unsure
-from dockerup.labels import AFTER, BOUND, read_list, read_map
+from dockerup.labels import AFTER, read_list
 from dockerup.names import Stray, straightened, strays
 from dockerup.networks import removable, users_of, write_networks, write_unused_networks
-from dockerup.olds import owners, port_givers
 from dockerup.sheet import Sheet
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steady import doubtful, may_have_given_up
@@ -51,7 +50,6 @@ from dockerup.steps import (
     Why,
 )
 from dockerup.transition import transitions
-from dockerup.turns import before_in_turn
 from dockerup.wayback import write_way_back
 
 
@@ -87,7 +85,7 @@ def make_plan(
     sheet.decisions.update(decisions)
     write_networks(decisions, host, sheet)
     write_way_back(decisions, host, sheet)
-    for names in _groups(decisions, host):
+    for names in groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
     _write_removals(_leaving(host, decisions), host, sheet)
     write_clean_up(host, decisions, sheet)
@@ -119,50 +117,6 @@ def _write_names(found: list[Stray], sheet: Sheet) -> None:
         number = sheet.add(f"name of {one.container_id}", step, after)
         freed[one.name] = number
         sheet.named.update(dict.fromkeys(stray.entries, number))
-
-
-def _groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
-    """Return the entries in groups that change together, everything in the order of dependencies."""
-    leader = {name: name for name in decisions}
-    owner = owners(decisions)
-
-    def find(name: str) -> str:
-        while leader[name] != name:
-            name = leader[name]
-        return name
-
-    for name, decision in decisions.items():
-        others = list(port_givers(decision, owner, host))
-        if decision.disturbs and decision.olds and not decision.last_life:
-            others += [other for other in decision.spec.bound_to if other in decisions]
-            # The way back of a container leads over what it held on to.
-            held = (i for one in decision.olds for i in read_map(one.labels, BOUND).values())
-            others += [owner[container_id] for container_id in held if container_id in owner]
-        for other in others:
-            if decisions[other].disturbs:
-                leader[find(name)] = find(other)
-    while True:
-        groups: dict[str, list[str]] = {}
-        for name in decisions:
-            groups.setdefault(find(name), []).append(name)
-        after = {
-            head: [
-                find(other)
-                for name in names
-                for other in (*decisions[name].spec.after, *before_in_turn(decisions[name], decisions))
-                if other in decisions
-            ]
-            for head, names in groups.items()
-        }
-        order = TopologicalSorter(
-            {head: [one for one in dict.fromkeys(others) if one != head] for head, others in after.items()}
-        )
-        try:
-            return [groups[head] for head in order.static_order()]
-        except CycleError as circle:
-            # Each of these groups would have to wait for another: they are one.
-            for head in circle.args[1]:
-                leader[find(head)] = find(circle.args[1][0])
 
 
 def _leaving(host: Host, decisions: Mapping[str, Decision]) -> list[Container]:

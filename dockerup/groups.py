@@ -1,0 +1,56 @@
+"""Which entries change together, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from dockerup.decision import Decision
+from dockerup.host import Host
+from dockerup.labels import BOUND, read_map
+from dockerup.olds import owners, port_givers
+from dockerup.turns import before_in_turn
+
+
+def groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
+    """Return the entries in groups that change together, everything in the order of dependencies."""
+    leader = {name: name for name in decisions}
+    owner = owners(decisions)
+
+    def find(name: str) -> str:
+        while leader[name] != name:
+            name = leader[name]
+        return name
+
+    for name, decision in decisions.items():
+        others = list(port_givers(decision, owner, host))
+        if decision.disturbs and decision.olds and not decision.last_life:
+            others += [other for other in decision.spec.bound_to if other in decisions]
+            # The way back of a container leads over what it held on to.
+            held = (i for one in decision.olds for i in read_map(one.labels, BOUND).values())
+            others += [owner[container_id] for container_id in held if container_id in owner]
+        for other in others:
+            if decisions[other].disturbs:
+                leader[find(name)] = find(other)
+    while True:
+        found: dict[str, list[str]] = {}
+        for name in decisions:
+            found.setdefault(find(name), []).append(name)
+        after = {
+            head: [
+                find(other)
+                for name in names
+                for other in (*decisions[name].spec.after, *before_in_turn(decisions[name], decisions))
+                if other in decisions
+            ]
+            for head, names in found.items()
+        }
+        order = TopologicalSorter(
+            {head: [one for one in dict.fromkeys(others) if one != head] for head, others in after.items()}
+        )
+        try:
+            return [found[head] for head in order.static_order()]
+        except CycleError as circle:
+            # Each of these groups would have to wait for another: they are one.
+            for head in circle.args[1]:
+                leader[find(head)] = find(circle.args[1][0])
