@@ -23,6 +23,7 @@ from dockerup.going_back import (
     way_back,
     within_reach,
 )
+from dockerup.groups import in_circles
 from dockerup.held_back import forgotten, forgotten_last, serves_on, waits_serving
 from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
@@ -85,7 +86,7 @@ def decide_all(host: Host, open_ones: Mapping[str, Transition] | None = None) ->
         for spec in host.desired.specs:
             decision = decisions[spec.name] = _decide(spec, host, decisions, blocked, open_ones, going)
             going.update(one.container_id for one in decision.olds if decision.last_life)
-        newly = blocked_by_others(decisions, host)
+        newly = {**in_circles(decisions, host), **blocked_by_others(decisions, host)}
         back = with_mates({name: decisions[name].back or opened for name, opened in open_ones.items()})
         if newly.keys() <= blocked.keys() and back == open_ones:
             return each_old_once(decisions)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 
-from dockerup.decision import Decision
+from dockerup.decision import Decision, needed_well
 from dockerup.host import Host
 from dockerup.labels import BOUND, read_map
-from dockerup.olds import owners, port_givers
+from dockerup.olds import each_old_once, owners, port_givers
+from dockerup.steps import Cause, Why
 from dockerup.turns import before_in_turn
 
 
@@ -54,3 +55,19 @@ def groups(decisions: Mapping[str, Decision], host: Host) -> list[list[str]]:
             # Each of these groups would have to wait for another: they are one.
             for head in circle.args[1]:
                 leader[find(head)] = find(circle.args[1][0])
+
+
+def in_circles(decisions: Mapping[str, Decision], host: Host) -> dict[str, Cause]:
+    """Return the entries that would change together with what has to be well before they are touched.
+
+    What runs of them could not be started again. Others that wait for them are what closes the circle.
+    """
+    last = [name for name, one in decisions.items() if one.last_life and any(old.running for old in one.olds)]
+    together = groups(each_old_once(decisions), host) if last else []
+    group_of = {name: names for names in together for name in names}
+    found: dict[str, Cause] = {}
+    for name in last:
+        for other in needed_well(decisions[name].spec):
+            if other in group_of[name] and decisions[other].disturbs:
+                found[name] = Cause(Why.HELD_BACK, f"{other} has to be well before what runs is stopped")
+    return found

@@ -298,3 +298,20 @@ def test_job_that_was_done_is_not_done_again_by_the_way_back() -> None:
     case.settle()
     assert case.model.by_name("job").container_id == done
     assert ("start", done) not in case.model.calls
+
+
+def test_what_lost_its_hold_runs_on_until_that_is_well_though_another_waits_for_it() -> None:
+    plain = {"image": "host/made:1", "restart": "always"}
+    held = {**plain, "name": "aa", "image": "shop/web:1"}
+    linked = {**plain, "name": "cc", "links": {"aa": "alias"}}
+    waiting = {**plain, "name": "ee", "volumes": [{"from": "aa"}], "dependsOn": ["cc"]}
+    case = Case(Listing((held, linked, waiting)), new_model(), Policy(salt="salt"))
+    case.settle()
+    del case.model.boxes[case.model.by_name("aa").container_id]
+    case.model.registry.push("shop/web:1", replace(content_of("shop/web:1", 2), exits=1))
+    case.settle()
+    assert served(case).keys() == {"cc", "ee"}, case.model
+    case.model.registry.push("shop/web:1", content_of("shop/web:1", 3))
+    case.settle()
+    assert served(case).keys() == {"aa", "cc", "ee"}
+    assert case.plan().changes == ()
