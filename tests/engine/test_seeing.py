@@ -28,7 +28,6 @@ containers:
     memory: 1x
 """
 WHERE = (
-    ":2: containers[0]",
     ":3: containers[0].imagee",
     ":4: containers[1].name",
     ":8: containers[1].portMappings[0].hostPort",
