@@ -44,7 +44,18 @@ def lost_networks(one: Container, spec: ContainerSpec, host: Host) -> tuple[str,
     """
     if one.state == "created" or (settled(one, spec) and not one.running):
         return ()
-    return tuple(name for name in spec.networks if not _is_on(one, name, host))
+    lost = tuple(name for name in spec.networks if not _is_on(one, name, host))
+    return ("bridge",) if not spec.networks and _is_off_the_bridge(one, spec) else lost
+
+
+def _is_off_the_bridge(one: Container, spec: ContainerSpec) -> bool:
+    """Tell whether a container that publishes ports was disconnected from the engine's own network.
+
+    Not every engine lists that network; the ports of what runs all do.
+    """
+    publishes = any(port.host_port for port in spec.ports)
+    seen = one.ports or one.networks or one.state != "running"
+    return spec.network == "bridge" and publishes and not seen
 
 
 def networks_are_there(one: Container, host: Host) -> bool:

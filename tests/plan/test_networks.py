@@ -117,3 +117,19 @@ def test_on_hosts_with_networks(held: Callable[[Case], None]) -> None:
         of_one_case(case)
 
     holds()
+
+
+def test_what_publishes_ports_and_was_disconnected_from_the_engines_own_network_is_made_anew() -> None:
+    entry = {"name": "web", "image": "shop/web:1", "portMappings": [{"containerPort": 80, "hostPort": 8080}]}
+    case = Case(Listing((entry,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    before = case.model.by_name("web")
+    before.networks.clear()
+    before.published = ()
+
+    case.settle()
+
+    (after,) = case.model.boxes.values()
+    assert after.container_id != before.container_id
+    assert [port.host_port for port in after.published] == [8080]
+    assert case.plan().changes == ()
