@@ -26,7 +26,7 @@ Judgement = tuple[Verdict, str]
 
 _PROVEN: Judgement = (Verdict.PROVEN, "")
 _PENDING: Judgement = (Verdict.PENDING, "")
-_GOING = {"dead", "removing"}
+GOING = frozenset({"dead", "removing"})
 
 
 def judge(detail: Detail, goal: Goal, *, job: bool) -> Judgement:
@@ -37,7 +37,7 @@ def judge(detail: Detail, goal: Goal, *, job: bool) -> Judgement:
     unable = start_error(detail)
     if unable:
         return Verdict.FAILED, unable
-    if detail.state in _GOING:
+    if detail.state in GOING:
         return Verdict.FAILED, "its removal has begun"
     if goal is Goal.ENDED:
         return _PROVEN if detail.state == "exited" else _PENDING

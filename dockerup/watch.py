@@ -20,7 +20,7 @@ from dockerup.engine_error import EngineError
 from dockerup.outcome import RefusedError
 from dockerup.output import harmless
 from dockerup.problems import DockerupError
-from dockerup.proof import Verdict, judge, without
+from dockerup.proof import GOING, Verdict, judge, without
 from dockerup.snapshot import ContainerId, Detail
 from dockerup.steps import Goal, Prove
 
@@ -197,7 +197,7 @@ class _Wait:
         self._seconds = max(float(self._step.within), least)
 
     def _proven(self, detail: Detail, now: float) -> bool:
-        if detail.state == "removing":
+        if detail.state in GOING:
             return False  # its name is free, for whoever served before, once it is gone
         verdict, why = self._judged(detail)
         if verdict is Verdict.FAILED:
