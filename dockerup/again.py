@@ -99,7 +99,7 @@ def may_start(
             return False
         # What is in a circle, as labels that a person forged may be, is there once.
         rest = {*without, one.container_id}
-        listed = entry_of(other) in host.listed and _has_free_ports(other, host)
+        listed = entry_of(other) in host.listed | host.unread and _has_free_ports(other, host)
         comes = (listed or container_id in together) and may_start(other, host, rest, together)
         if not other.running and not comes:
             return False

@@ -1,4 +1,8 @@
-"""Which open replacements go back, and why. Pure."""
+"""Which open replacements go back, and why. Pure.
+
+Of an entry that is not listed, since its source is broken, nothing is known but what its containers tell.
+What served for it serves again where its successor does not; one that runs proves itself once it is listed.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,11 @@ from dataclasses import replace
 from dockerup import labels
 from dockerup.again import needs_running
 from dockerup.decision import Decision, settled
+from dockerup.definition import described
 from dockerup.host import Host
+from dockerup.image import ImageRef, parse_reference
 from dockerup.images import WantedImage
+from dockerup.problems import Origin
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec, clash
 from dockerup.steps import Cause, Why
@@ -30,6 +37,25 @@ def way_back(spec: ContainerSpec, image: WantedImage, opened: Transition, why: s
     back = opened if opened.reason else replace(opened, reason=why, undone=True)
     cause = Cause(Why.WAY_BACK if back.tried else Why.UNDONE, back.reason)
     return Decision(spec, cause, image, opened.last, held=True, well=False, back=back)
+
+
+def unlisted_ways_back(unlisted: Mapping[str, Transition]) -> dict[str, Decision]:
+    """Return the decisions on those replacements of entries that are not listed which have to go back."""
+    image = WantedImage(None, None, "", certain=False)
+    return {
+        name: way_back(_told(name, opened.new), image, opened, opened.reason)
+        for name, opened in unlisted.items()
+        if opened.reason
+    }
+
+
+def _told(name: str, one: Container) -> ContainerSpec:
+    """Return what a container tells of its entry, as far as a way back needs it."""
+    try:
+        image = parse_reference(str(described(one.labels.get(labels.DEFINITION, ""))["image"]))
+    except (KeyError, ValueError):  # a person wrote the label
+        image = ImageRef("", name)
+    return ContainerSpec(name, image, one.labels.get(labels.SOURCE, ""), Origin(one.name), {})
 
 
 def goes_back(spec: ContainerSpec, opened: Transition, keeper: Container | None, host: Host) -> str:

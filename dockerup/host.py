@@ -59,7 +59,8 @@ class Policy:
 class Host:
     """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
 
-    `listed` are the names of the entries, `depended_on` those that an entry is bound to. `memories` are of
+    `listed` are the names of the entries, `unread` those of which only a source that is broken may list any,
+    `depended_on` those that an entry is bound to. `memories` are of
     what failed, by entry; `brought_back` the ids of the containers that serve in the place of that. `beside`
     are of newer images that failed with what serves.
     `formers` are the entries for which the definition that serves counts as listed; of others that are held
@@ -82,6 +83,7 @@ class Host:
     beside: Mapping[str, Memory] = field(default_factory=dict)
     formers: Mapping[str, ContainerSpec] = field(default_factory=dict)
     stuck: Mapping[str, str] = field(default_factory=dict)
+    unread: frozenset[str] = frozenset()
 
     @classmethod
     def of(
@@ -113,6 +115,7 @@ class Host:
             frozenset(name for spec in desired.specs for name in spec.bound_to),
             {},
             {},
+            unread=frozenset(_of_broken_sources(desired, observed)) - {spec.name for spec in desired.specs},
         )
         return host._with_memories()
 
@@ -169,6 +172,13 @@ class Host:
 
     def _holds_image(self, found: Memory | None, name: str) -> bool:
         return found is not None and found.of_image and _waits(found, name, self.policy, self.now)
+
+
+def _of_broken_sources(desired: Desired, observed: Snapshot) -> Iterable[str]:
+    """Give the entries of containers that a source has listed which is broken now."""
+    for one in observed.containers if desired.broken else ():
+        if managed(one) and one.labels.get(labels.SOURCE) in desired.broken:
+            yield entry_of(one)
 
 
 def _holds(memory: Memory, name: str, policy: Policy, now: float) -> bool:

@@ -23,6 +23,7 @@ from dockerup.decide import decide_all
 from dockerup.decision import Decision
 from dockerup.desired import Desired
 from dockerup.former import with_formers
+from dockerup.going_back import unlisted_ways_back
 from dockerup.groups import groups
 from dockerup.host import Host, Policy, dependents_first, entry_of, is_failed, managed, protection, stays
 from dockerup.image import Answer, ImageRef
@@ -76,6 +77,7 @@ def make_plan(
         _write_names(found, sheet)
         host = Host.of(desired, straightened(observed, found), answers, policy, now)
     opened, wanted = transitions(host)
+    unlisted = {name: opened.pop(name) for name in opened.keys() - host.listed}
     host, unknown = with_formers(host, opened)
     listed = (one for name in host.listed for one in host.families.get(name, ()))
     wanted |= unknown | doubtful(listed, now) | _unknown_ends(host) | unsure(host)
@@ -84,7 +86,7 @@ def make_plan(
     decisions = decide_all(host, opened)
     sheet.decisions.update(decisions)
     write_networks(decisions, host, sheet)
-    write_way_back(decisions, host, sheet)
+    write_way_back({**decisions, **unlisted_ways_back(unlisted)}, host, sheet)
     for names in groups(decisions, host):
         write_group([decisions[name] for name in names], host, sheet)
     _write_removals(_leaving(host, decisions), host, sheet)
@@ -234,17 +236,17 @@ def check(plan: Plan, host: Host) -> None:
     _check_networks(plan, host)
     stopped: set[str] = set()
     touching = (
-        node.step
+        (node.step, node.group in plan.urgent)
         for node in plan.nodes
         if isinstance(node.step, (Stop, Remove, Rename, SetRestart, Update, Start))
     )
-    for step in touching:
+    for step, leads_back in touching:
         if not isinstance(step.target, Existing):
             continue
         one = by_id[step.target.container_id]
         if protection(one, host):
             raise PlanError(f"{step} would touch a protected container")
-        if entry_of(one) not in host.listed and not host.desired.complete:
+        if entry_of(one) not in host.listed and not host.desired.complete and not leads_back:
             raise PlanError(f"{step}, though the list is not whole")
         if isinstance(step, Stop):
             stopped.add(one.container_id)

@@ -281,7 +281,8 @@ def _decided(
 ) -> tuple[dict[str, Decision], dict[str, Transition]]:
     observed = adopt(desired, observed, policy).observed
     host = Host.of(desired, observed, answers, policy, time.time())
-    opened, _ = transitions(host)
+    found, _ = transitions(host)
+    opened = {name: one for name, one in found.items() if name in host.listed}
     host, _ = with_formers(host, opened)
     return decide_all(host, opened), opened
 

@@ -51,10 +51,10 @@ class Transition:
 def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerId]]:
     """Return the open transitions by entry, and the ids of the containers to inspect before they are known.
 
-    Without those inspections the transitions are not final.
+    Without those inspections the transitions are not final. Among them are those of `unread` entries.
     """
     found = {}
-    for name in sorted(host.listed):
+    for name in sorted(host.listed | host.unread):
         one = _open(name, host)
         if one is not None:
             found[name] = one
@@ -65,6 +65,11 @@ def transitions(host: Host) -> tuple[dict[str, Transition], frozenset[ContainerI
         if one.detail is None
     }
     judged = {name: replace(one, reason=_reason(one, host)) for name, one in found.items()}
+    judged.update(
+        (name, replace(one, reason="the run that began it was interrupted"))
+        for name, one in judged.items()
+        if name in host.unread and not one.reason and _stands_still(one)
+    )
     return with_mates(judged), frozenset(wanted)
 
 
@@ -156,6 +161,15 @@ def _could_start(one: Container, host: Host) -> bool:
     """Tell whether no container stands still that the engine looks for when it starts this one."""
     needed = (host.by_id.get(container_id) for container_id in needs_running(one))
     return all(other is None or other.running for other in needed)
+
+
+def _stands_still(transition: Transition) -> bool:
+    """Tell whether nobody serves, though the old container did and the new one has not done its work."""
+    new, before = transition.new, labels.read_replaced(transition.new.labels)
+    idle = any(before[old.container_id].ran and not old.running for old in transition.olds)
+    ends = restart_before(new).partition(":")[0] in {"no", "on-failure"}
+    complete = ends and new.state == "exited" and new.exit_code == 0
+    return idle and new.state not in {"running", "paused"} and not complete
 
 
 def with_mates(found: Mapping[str, Transition]) -> dict[str, Transition]:

@@ -126,7 +126,7 @@ def _needed(
         one, root = rest.pop()
         for container_id in needs_running(one) - olds.keys() - found.keys():
             other = host.by_id.get(container_id)
-            if other is not None and not other.running and entry_of(other) in host.listed:
+            if other is not None and not other.running and entry_of(other) in host.listed | host.unread:
                 found[container_id] = other, root
                 rest.append((other, root))
     return found
@@ -165,6 +165,8 @@ def _tidy(decision: Decision, chain: Chain) -> None:
         target = Existing(opened.new.container_id, asides(decision.spec.name)[0])
         chain.add(Remove(decision.spec.name, target, Cause(Why.LEFT_OVER)))
         return
+    if decision.spec.name not in host.listed:
+        return  # what it is the memory of is known once the list is whole
     stale = (
         host.failed_one(decision.spec.name) is None
         if labels.FORMER in opened.new.labels

@@ -214,6 +214,19 @@ def test_container_removed_after_a_kill_takes_no_other_down(case: Case, data: st
         assert_all_serve(killed, before.keys() - lost)
 
 
+@settings(fewer, max_examples=fewer.max_examples // 5)
+@given(spoiled(), st.data())
+def test_run_killed_before_a_source_breaks_takes_nothing_down(case: Case, data: st.DataObject) -> None:
+    before = served(case)
+    for killed in interrupted(case):
+        lost = data.draw(st.sampled_from(case.specs)).name
+        left = tuple(one for one in case.listing.confdir if one["name"] != lost)
+        killed.listing = Listing(left if data.draw(st.booleans()) else (), broken=frozenset({"confdir"}))
+        killed.settle()
+        assert_all_serve(killed, before)
+        assert killed.plan().changes == (), str(killed.plan())
+
+
 def lost_with(name: str, case: Case) -> set[str]:
     """Return an entry with those whose containers stand still, and cannot be started without its own."""
     lost = {name}
