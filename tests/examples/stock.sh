@@ -16,7 +16,9 @@ fetched="docker.io python3-venv python3-docker python3-yaml python3-requests"
 root=""
 if [ "$(id -u)" -ne 0 ]; then root=sudo; fi
 mkdir -p "$cache"
-command -v mmdebstrap >/dev/null 2>&1 || "$(dirname "$0")/../testbed/packages.sh" mmdebstrap
+if ! command -v mmdebstrap >/dev/null 2>&1 || [ ! -e /usr/share/keyrings/debian-archive-keyring.gpg ]; then
+    "$(dirname "$0")/../testbed/packages.sh" mmdebstrap debian-archive-keyring
+fi
 echo "making $cache/bookworm-stock.tar"
 # policy-rc.d: a machine in a container starts no services, least of all a second engine.
 $root mmdebstrap --quiet --variant=minbase --skip=cleanup/apt --include="$included" \
