@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Callable
 
 POLL_SECONDS = 0.02
+SELDOM_SECONDS = 0.1
 # The engine starts several programs in Go for each container and layer; those look for garbage in a tenth of
 # the moment that they live.
 THRIFTY = {"GOGC": "400"}
@@ -25,15 +26,17 @@ class TestbedError(Exception):
 def wait_until(
     condition: Callable[[], object], what: str, *, seconds: float = 20.0, every: float = POLL_SECONDS
 ) -> None:
-    """Return once `condition()` is true, asked `every` so many seconds.
+    """Return once `condition()` is true, asked `every` so many seconds at first.
 
-    Raises TestbedError naming `what` after `seconds`.
+    What takes longer is asked for less often, down to each `SELDOM_SECONDS`: a question costs two processes a
+    millisecond. Raises TestbedError naming `what` after `seconds`.
     """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:
             raise TestbedError(f"{what}: not within {seconds:g} seconds")
         time.sleep(every)
+        every = max(every, min(every * 1.1, SELDOM_SECONDS))
 
 
 def free_port() -> int:
