@@ -37,6 +37,7 @@ def engine_with_one_of_somebody() -> Mapping[str, Any]:
         "ImageID": IMAGE_ID,
         "State": "running",
         "Status": "Up 3 days",
+        "NetworkSettings": {"Networks": {"bridge": {"NetworkID": "b" * 64}}},
         "Labels": found.container["Config"]["Labels"],
     }
     state = {"Status": "running", "Running": True, "ExitCode": 0, "StartedAt": "2026-11-01T00:00:00Z"}
