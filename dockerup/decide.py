@@ -109,15 +109,15 @@ def _decide(
     bound, missing = bindings(spec, host, made)
     keeper = find_keeper(spec, family, image, host, made, bound)
     port_goes = port_goes_back(spec, family, open_ones)
-    gives = port_goes or loses_its_mate(spec, made)
-    if opened is None and gives:
-        return replace(_held(spec, family, image, Cause(Why.HELD_BACK, gives)), gives_way=True)
-    back = ""
-    if opened is not None and spec.name not in blocked:
+    if opened is None:
+        gives = port_goes or loses_its_mate(spec, made)
+        if gives:
+            return replace(_held(spec, family, image, Cause(Why.HELD_BACK, gives)), gives_way=True)
+    elif spec.name not in blocked:
         back = goes_back(spec, opened, keeper, host) or port_goes
+        if back:
+            return way_back(spec, image, opened, back)
         keeper = opened.new if opened.new.state != "created" and not opened.reason else keeper
-    if opened is not None and back:
-        return way_back(spec, image, opened, back)
     leans = leans_on(family, open_ones)
     if leans:
         held = _held(spec, family, image, Cause(Why.HELD_BACK, f"waits for the way back of {leans}"))
