@@ -151,16 +151,16 @@ def _reason(transition: Transition, host: Host) -> str:
         return "it failed"
     if new.detail is None:
         return ""
-    if start_error(new.detail) and not _could_start(new, host):
-        return ""  # the engine's own try, as it came up: it may be started yet
+    if start_error(new.detail) and _depends(new, host):
+        return ""  # the engine's own try as it came up, in an order of its own: it may be started yet
     verdict, why = judge(new.detail, Goal.PROVEN, job=new.detail.restart == "no")
     return why if verdict is Verdict.FAILED else ""
 
 
-def _could_start(one: Container, host: Host) -> bool:
-    """Tell whether no container stands still that the engine looks for when it starts this one."""
-    needed = (host.by_id.get(container_id) for container_id in needs_running(one))
-    return all(other is None or other.running for other in needed)
+def _depends(one: Container, host: Host) -> bool:
+    """Tell whether the engine looks for other containers when it starts this one, and they are there."""
+    needed = needs_running(one)
+    return bool(needed) and needed <= host.by_id.keys()
 
 
 def _stands_still(transition: Transition) -> bool:
