@@ -13,7 +13,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -311,14 +311,15 @@ class Machine:
     def read(self, path: str) -> str:
         """Return a text file. Raises TestbedError when there is none.
 
-        A busy engine was seen to lose the output of a command that ends at once: a line after the text tells.
+        A busy engine was seen to lose output of a command that ends at once: a line after the text tells, and
+        the SDK where the rest is in no frames any more.
         """
         for _ in range(_READS):
-            text, whole, _ = self.must("sh", "-c", 'cat -- "$1" && echo "$2"', "sh", path, _END).rpartition(
-                _END
-            )
-            if whole:
-                return text
+            with suppress(ValueError):
+                said = self.must("sh", "-c", 'cat -- "$1" && echo "$2"', "sh", path, _END)
+                text, whole, _ = said.rpartition(_END)
+                if whole:
+                    return text
         raise TestbedError(f"the engine gave {path} in part, {_READS} times")
 
     def exists(self, path: str) -> bool:

@@ -31,6 +31,8 @@ SOON = 8.0  # seconds; far from LONG, on a busy machine as well
 SECRET = "correct horse battery staple"
 FOREVER = "exec sleep 1000000"
 EATS_MEMORY = "dd if=/dev/zero of=/dev/null bs=200M count=1"
+# The engine looks for kills in what has started; so nothing is eaten before the start is over.
+HUNGRY = f"while [ ! -e /eat ]; do sleep 0.1; done; exec {EATS_MEMORY}"
 LITTLE_MEMORY = {"mem_limit": "16m", "memswap_limit": "16m"}
 UNTIL_TOLD = "while [ ! -e /end ]; do sleep 0.1; done; exit 3"
 # docker-py leaves it to the garbage collector to close a socket that could not be connected.
@@ -316,9 +318,9 @@ def test_container_that_runs_out_of_memory_says_so(hands: Hands) -> None:
 
 
 def test_job_that_runs_out_of_memory_says_so(hands: Hands) -> None:
-    assert hands.not_proven(hands.run(f"exec {EATS_MEMORY}", "no", **LITTLE_MEMORY), job=True).why == (
-        "it ran out of memory"
-    )
+    job = hands.run(HUNGRY, "no", **LITTLE_MEMORY)
+    hands.do(job, "touch", "/eat")
+    assert hands.not_proven(job, job=True).why == "it ran out of memory"
 
 
 def test_killed_container_that_had_memory_says_its_exit_code(hands: Hands) -> None:
@@ -334,7 +336,8 @@ def test_container_that_goes_on_after_a_kill_for_memory_is_not_proven(hands: Han
 
 
 def test_older_kill_for_memory_does_not_count_after_a_new_start(hands: Hands) -> None:
-    web = hands.run(f"[ -e /ran ] && {FOREVER}; touch /ran; exec {EATS_MEMORY}", "no", **LITTLE_MEMORY)
+    web = hands.run(f"[ -e /eat ] && {FOREVER}; {HUNGRY}", "no", **LITTLE_MEMORY)
+    hands.do(web, "touch", "/eat")
     wait_until(
         lambda: hands.state(web)["OOMKilled"] and not hands.state(web)["Running"], "it was killed", seconds=60
     )
