@@ -140,7 +140,8 @@ def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]
     action, subject = _action([part.node for part in parts]), main.entry
     if isinstance(main, RemoveImage):
         subject = f"image {short_image(main.image)}"
-    went_back = [part for part in parts if part.node.step.cause.why is Why.WAY_BACK]
+    tried = [part for part in parts if part.outcome is not Outcome.NOT_RUN]
+    went_back = [part for part in tried if part.node.step.cause.why is Why.WAY_BACK]
     if wrong or went_back:
         way_back = _way_back(parts, went_back)
         stuck = [part for part in wrong if part.outcome is Outcome.UNDO_FAILED]

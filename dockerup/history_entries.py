@@ -70,13 +70,14 @@ class _Attempt:
         meant = changes_of([replace(part, outcome=Outcome.DONE) for part in self.parts], {})
         told = changes_of(self.parts, {})
         down = seconds_down(self.parts, self._ran_before())
-        if not told and (not meant or down is None):
+        done = self._done()
+        if not done or (not told and (not meant or down is None)):
             return []
         change = (meant or told)[0]
         return [
             Entry(
                 run=run,
-                time=clock_zero + max(max(_end(part), part.undone) for part in self._done()),
+                time=clock_zero + max(max(_end(part), part.undone) for part in done),
                 container=change.subject,
                 action=change.action,
                 reason=change.cause,

@@ -7,6 +7,7 @@ then each run finds all well.
 from __future__ import annotations
 
 import re
+import socket
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -14,7 +15,7 @@ from typing import Any, Callable
 
 import pytest
 
-from tests.engine.stories import Story, answer, published, wait_for_answer
+from tests.engine.stories import PORT, Story, answer, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import Image, health_check, make_image, make_web_image
 from tests.testbed.proxy import Call, EngineProxy, Hook, kill_client
@@ -284,6 +285,28 @@ def test_group_goes_back_together(story: Story, bad: str) -> None:
     assert story.states() == {"web": "running", "side": "running"}
     story.wait_for_page("side", "http://127.0.0.1:8080/", "best")
     story.nothing_to_do()
+
+
+def test_way_back_of_a_group_whose_port_is_taken_is_told_once_and_comes_when_it_is_free(story: Story) -> None:
+    before = good_web(story)
+    story.define("side", story.load("app:1"), volumes=[{"from": "web"}])
+    story.run()
+    push_better(story)
+    story.client.stop("web", timeout=0)
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("0.0.0.0", PORT))
+        taken.listen()
+        assert "address already in use" in story.run(code=1).stderr
+        assert "side: not started" in story.run(code=1).stderr
+        ran = story.run(code=1)
+        assert ran.stdout + ran.stderr == ""
+
+    story.run(code=1)
+    assert story.ids()["web"] == before.ids["web"]
+    assert {name: story.states()[name] for name in ("web", "side")} == {"web": "running", "side": "running"}
+    wait_for_answer("good")
+    assert_rests(story, "web", FAILED)
 
 
 def test_orphan_serves_on_when_the_one_that_takes_its_port_fails(story: Story) -> None:

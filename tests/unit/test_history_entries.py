@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from dockerup import labels
+from dockerup.changes import changes_of
 from dockerup.history import Entry
 from dockerup.history_entries import entries_of
 from dockerup.image import parse_reference
@@ -346,6 +347,12 @@ def test_what_changes_no_container_is_no_entry(ran: Ran) -> None:
     ran(name, at=(3, 4), phase=Phase.CLEAN_UP)
     assert ran.entries(host(box("old"))) == ()
     assert Ran().entries(host()) == ()
+
+
+def test_way_back_that_waits_for_another_s_start_is_no_change_and_no_entry(ran: Ran) -> None:
+    ran(start(old(), Cause(Why.WAY_BACK, "it failed")), NOT_RUN)
+    assert changes_of(ran.results, {}) == ()
+    assert ran.entries(host(box("old", state="exited"))) == ()
 
 
 def test_run_that_was_asked_to_stop_before_it_began_has_no_entry(ran: Ran) -> None:
