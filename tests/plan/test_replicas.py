@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -63,6 +63,14 @@ def pushed(case: Case, exits: int | None = None, version: int = 2) -> Case:
     return case
 
 
+def settled_after_each_kill(case: Case) -> Iterator[Case]:
+    """Give what comes of a run that is killed at each call, once it is finished; two of three always run."""
+    for killed in interrupted(case):
+        assert len(running(killed).keys() & REPLICAS) >= 2
+        killed.settle()
+        yield killed
+
+
 def redefined(case: Case) -> Case:
     """Return the case with another definition."""
     first, *others = case.listing.confdir
@@ -76,9 +84,7 @@ def redefined(case: Case) -> Case:
 def test_two_of_three_run_at_each_moment_of_a_change(change: Any, eager: bool, rollback: bool) -> None:
     case = change(host(update={"eager": eager, "rollback": rollback}))
     before = running(case)
-    for killed in interrupted(case):
-        assert len(running(killed).keys() & REPLICAS) >= 2
-        killed.settle()
+    for killed in settled_after_each_kill(case):
         after = running(killed)
         assert after.keys() == before.keys()
         assert {name for name in after if after[name] == before[name]} == {"db", "proxy"}
@@ -88,9 +94,7 @@ def test_two_of_three_run_at_each_moment_of_a_change(change: Any, eager: bool, r
 def test_image_that_fails_in_the_first_is_not_tried_in_the_others() -> None:
     case = pushed(host(), exits=1)
     before = running(case)
-    for killed in interrupted(case):
-        assert len(running(killed).keys() & REPLICAS) >= 2
-        killed.settle()
+    for killed in settled_after_each_kill(case):
         assert running(killed) == before
         left = {box.name for box in killed.model.boxes.values()} - before.keys()
         assert left == {failed_name("web-1")}
@@ -114,9 +118,7 @@ def test_what_failed_is_tried_again_in_the_first_and_the_others_follow_when_it_i
 def test_definition_that_fails_in_the_middle_leaves_the_host_well_and_quiet() -> None:
     case = redefined(host(Fussy))
     before = running(case)
-    for killed in interrupted(case):
-        assert len(running(killed).keys() & REPLICAS) >= 2
-        killed.settle()
+    for killed in settled_after_each_kill(case):
         after = running(killed)
         assert after.keys() == before.keys()
         assert {name for name in after if after[name] == before[name]} == {*before} - {"web-1"}
