@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from dockerup.outcome import Outcome, Result
+from dockerup.outcome import WRONG, Outcome, Result
 from dockerup.steps import Create, Keep, Node, Phase, RemoveImage, Why
 
-_WRONG = frozenset({Outcome.FAILED, Outcome.UNDO_FAILED})
 _BACK = frozenset({Why.WAY_BACK, Why.UNDONE})
 
 
@@ -55,7 +54,7 @@ def _subject(node: Node) -> tuple[str, Phase, str]:
 
 def _is_another(parts: Sequence[Result], before: Sequence[Result]) -> bool:
     """Tell whether what a round did is another attempt than what those before it did."""
-    if any(part.outcome in _WRONG or goes_back(part) for part in before):
+    if any(part.outcome in WRONG or goes_back(part) for part in before):
         return not all(goes_back(part) or part.node.step.cause.why is Why.LEFT_OVER for part in parts)
     done = all(part.outcome is Outcome.DONE for part in before)
     return done and any(isinstance(part.node.step, Create) for part in parts)

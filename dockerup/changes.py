@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from dockerup.attempts import attempts, goes_back, rounds
 from dockerup.freed import Freed, freed, space
-from dockerup.outcome import Outcome, Result
+from dockerup.outcome import WRONG, Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import (
@@ -135,7 +135,7 @@ def _volumes_of(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, .
 
 
 def _change(parts: Sequence[Result], left: Mapping[ContainerId, tuple[str, ...]]) -> Change | None:
-    wrong = [part for part in parts if part.outcome in {Outcome.FAILED, Outcome.UNDO_FAILED}]
+    wrong = [part for part in parts if part.outcome in WRONG]
     main = main_step([part.node.step for part in parts])
     action, subject = _action([part.node for part in parts]), main.entry
     if isinstance(main, RemoveImage):

@@ -10,13 +10,12 @@ from dockerup.attempts import attempts, goes_back
 from dockerup.changes import changes_of
 from dockerup.freed import Freed, freed, space
 from dockerup.history import Entry
-from dockerup.outcome import Outcome, Result
+from dockerup.outcome import WRONG, Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.steps import Create, Existing, Goal, Phase, Prove, RemoveImage, Start, Step, Stop
 
-_RAN = {Outcome.DONE, Outcome.FAILED, Outcome.UNDONE, Outcome.UNDO_FAILED}
-_WRONG = {Outcome.FAILED, Outcome.UNDO_FAILED}
+_RAN = WRONG | {Outcome.DONE, Outcome.UNDONE}
 
 
 def entries_of(
@@ -148,7 +147,7 @@ class _Attempt:
         back = Outcome.UNDONE in outcomes and Outcome.UNDO_FAILED not in outcomes
         if (back and self._ran_before()) or self._old_runs_again() or self._went_back():
             return "rolled back"
-        return "failed" if outcomes & (_WRONG | {Outcome.UNDONE}) else "done"
+        return "failed" if outcomes & (WRONG | {Outcome.UNDONE}) else "done"
 
     def _went_back(self) -> bool:
         """Tell whether what an earlier run began was taken back."""

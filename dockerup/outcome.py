@@ -24,6 +24,9 @@ class Outcome(enum.Enum):
     UNDO_FAILED = "could not be undone"
 
 
+WRONG = frozenset({Outcome.FAILED, Outcome.UNDO_FAILED})
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of one node of the plan; `text` is the error.

@@ -26,7 +26,7 @@ from dockerup.host import Host, Policy
 from dockerup.image import Answer, ImageRef, Known, Unknown
 from dockerup.images import LocalImages, absent, doubtful, questions
 from dockerup.listener import Listener
-from dockerup.outcome import Outcome, Result, is_cut_short
+from dockerup.outcome import WRONG, Result, is_cut_short
 from dockerup.output import hidden
 from dockerup.plan import make_plan
 from dockerup.records import dataclass
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from dockerup.settings import Settings
 
 LOOK_AGAIN = 1.0  # seconds
-FAULTS = frozenset({Outcome.FAILED, Outcome.UNDO_FAILED})
 _NOT_YET = {
     "starting": "its health check has not succeeded in time",
     "proving": "it has not proven itself in time",
@@ -197,7 +196,7 @@ class _Work:
                 latest = blamed(latest, self._host.ends_of(names, self.observed, specs))
                 self.results[-len(latest) :] = latest
             policy = replace(policy, retry=frozenset(), refused={**policy.refused, **refusals(latest)})
-            failed = {one.node.step.entry for one in latest if one.outcome in FAULTS}
+            failed = {one.node.step.entry for one in latest if one.outcome in WRONG}
             early = bool(failed - policy.tried) and is_cut_short(latest)
             rounds -= not early
             if failed:
