@@ -51,16 +51,14 @@ def needs_running(one: Container) -> frozenset[ContainerId]:
 def lives_in(one: Container) -> frozenset[ContainerId]:
     """Return the containers whose network, processes or shared memory this one has."""
     bound = labels.read_map(one.labels, labels.BOUND)
-    names = shared(described(one.labels.get(labels.DEFINITION, "")))
+    names = shared(described(one.labels))
     return frozenset(ContainerId(bound[name]) for name in names if name in bound)
 
 
 def own_ports(one: Container) -> tuple[Port, ...]:
     """Return the host ports by a container's definition; the engine tells only those of one that runs."""
     try:
-        return tuple(
-            port for port in published(described(one.labels.get(labels.DEFINITION, ""))) if port.host_port
-        )
+        return tuple(port for port in published(described(one.labels)) if port.host_port)
     except (KeyError, TypeError, AttributeError):  # a person wrote the label
         return ()
 

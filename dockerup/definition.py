@@ -13,6 +13,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from dockerup import labels
 from dockerup.keys import CONTAINER_KEYS, SECRETS
 from dockerup.keys.row import EACH, Change
 from dockerup.records import dataclass
@@ -67,10 +68,10 @@ def differences(described: str, definition: Mapping[str, Any]) -> tuple[Differen
     )
 
 
-def described(label: str) -> Mapping[str, Any]:
-    """Return the definition that a label describes, {} when it cannot be read."""
+def described(found: Mapping[str, str]) -> Mapping[str, Any]:
+    """Return the definition that a container's labels describe, {} when they do not or it cannot be read."""
     try:
-        return dict(json.loads(label)["definition"])
+        return dict(json.loads(found[labels.DEFINITION])["definition"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
 

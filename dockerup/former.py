@@ -143,7 +143,7 @@ def _told(spec: ContainerSpec, one: Container) -> ContainerSpec:
     What is of no matter to a container once it is made is as it is listed. Raises a KeyError or the like
     where the labels are not as dockerup writes them.
     """
-    label = described(one.labels.get(labels.DEFINITION, ""))
+    label = described(one.labels)
     its = {key: value for key, value in label.items() if key in CONTAINER_KEYS}
     now = {k: v for k, v in spec.definition.items() if CONTAINER_KEYS[k].change is Change.NOTHING}
     image = replace(parse_reference(str(its["image"])), platform=str(its.get("platform", "")))

@@ -52,7 +52,7 @@ def unlisted_ways_back(unlisted: Mapping[str, Transition]) -> dict[str, Decision
 def _told(name: str, one: Container) -> ContainerSpec:
     """Return what a container tells of its entry, as far as a way back needs it."""
     try:
-        image = parse_reference(str(described(one.labels.get(labels.DEFINITION, ""))["image"]))
+        image = parse_reference(str(described(one.labels)["image"]))
     except (KeyError, ValueError):  # a person wrote the label
         image = ImageRef("", name)
     return ContainerSpec(name, image, one.labels.get(labels.SOURCE, ""), Origin(one.name), {})

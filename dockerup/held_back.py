@@ -88,5 +88,5 @@ def _goes_on(decision: Decision, was: labels.Before, family: tuple[Container, ..
 
 def _as_it_was(one: Container) -> labels.Before:
     """Return what a container was that has served while the listed definition was held back."""
-    restart = described(one.labels.get(labels.DEFINITION, "")).get("restart", "always")
+    restart = described(one.labels).get("restart", "always")
     return labels.Before(str(restart), ran=True)

@@ -71,7 +71,7 @@ def _here(spec: ContainerSpec, latest: Container | None, host: Host) -> Image | 
     """Return the image of the container that an entry runs, None when another is asked for by now."""
     if latest is None:
         return host.local.by_tag.get(spec.image.familiar) if spec.name in host.memories else None
-    was = described(latest.labels.get(labels.DEFINITION, "")).get("image")
+    was = described(latest.labels).get("image")
     if was is not None and was != spec.definition["image"]:
         return None
     return host.local.by_id.get(latest.image_id)

@@ -109,7 +109,7 @@ def served(old: Container) -> bool:
 
 def restart_before(old: Container) -> str:
     """Return the restart policy that an old container has, or had before it was stopped for a replacement."""
-    own = described(old.labels.get(labels.DEFINITION, ""))
+    own = described(old.labels)
     restart = old.detail.restart if old.detail else ""
     return str(own.get("restart", "always")) if restart == "no" and own else restart
 
