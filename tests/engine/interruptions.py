@@ -20,7 +20,7 @@ from tests.engine.scenes import Scene
 from tests.engine.stories import Ran, Story
 from tests.testbed.namespace import RUN
 from tests.testbed.proxy import Call, CutError, EngineProxy, kill_client
-from tests.testbed.waiting import wait_until
+from tests.testbed.waiting import send_signal
 
 BOUND = 60.0  # seconds in which a run ends that was interrupted
 PROOF = 15  # seconds: a wait for an engine that is gone is a proof's, and ends with that
@@ -102,16 +102,8 @@ def nothing(*_arguments: object) -> None:
 
 
 def ask_to_end(_story: Story, call: Call) -> None:
-    """Send SIGTERM, and let the call go on once that was heard: the main thread woke, and rests again."""
-    rests = _rests(call.client_pid)
-    os.kill(call.client_pid, signal.SIGTERM)
-    wait_until(lambda: _rests(call.client_pid) != rests, "the signal is heard")
-
-
-def _rests(pid: int) -> str:
-    """Return how often the main thread of a process has gone to rest, as proc(5) counts it."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    return status.partition("\nvoluntary_ctxt_switches:")[2].partition("\n")[0]
+    """Send SIGTERM, and let the call go on once that was heard."""
+    send_signal(call.client_pid, signal.SIGTERM)
 
 
 def ended_cleanly(story: Story, scene: Scene, run: Interrupted) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import signal
 from dataclasses import replace
@@ -39,6 +38,7 @@ from tests.engine.stories import Ran, Story, own_name
 from tests.testbed.images import Image, health_check, make_image
 from tests.testbed.proxy import Call, CutError, EngineProxy, Hook, kill_client
 from tests.testbed.registry import Pushed
+from tests.testbed.waiting import send_signal
 
 PATIENCE = 300.0  # seconds for one run, on a machine that is busy
 BROKEN_FILE = "zz-broken.yaml"
@@ -277,7 +277,7 @@ class ScheduledHost:
 
 def ask_to_end(call: Call) -> None:
     """Send SIGTERM to the client."""
-    os.kill(call.client_pid, signal.SIGTERM)
+    send_signal(call.client_pid, signal.SIGTERM)
 
 
 def make_version(version: str, pushed: Push) -> Image:

@@ -15,7 +15,7 @@ import pytest
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.proxy import Call, EngineProxy, kill_client
-from tests.testbed.waiting import wait_until
+from tests.testbed.waiting import send_signal, wait_until
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def test_ended_run_finishes_the_replacement_that_it_is_in_and_begins_no_other(
         story.define(name, image, env={"NEW": "1"})
     with started(story, env={"DOCKER_HOST": proxy.url}) as process:
         gate.wait()
-        process.send_signal(number)
+        send_signal(process.pid, number)
         gate.open()
 
         code, stdout, _stderr = ended(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import time
@@ -37,6 +38,23 @@ def wait_until(
             raise TestbedError(f"{what}: not within {seconds:g} seconds")
         time.sleep(every)
         every = max(every, min(every * 1.1, SELDOM_SECONDS))
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal to a process, and return once its first thread has taken it and rests again.
+
+    Python's handlers run in that thread: others may go on for a while before it has its turn on a busy
+    machine. Nothing must hold it up: the others wait for something from outside. The fields are in proc(5).
+    """
+    os.kill(pid, number)
+    wait_until(lambda: _rests_without(pid, number), f"{number.name} is heard by {pid}")
+
+
+def _rests_without(pid: int, number: signal.Signals) -> bool:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    status = dict(line.split(":", 1) for line in lines)
+    pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
+    return status["State"].split()[0] == "S" and not pending & 1 << number - 1
 
 
 def free_port() -> int:
