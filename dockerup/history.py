@@ -8,6 +8,7 @@ of the one before it.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -82,8 +83,9 @@ def append(directory: str, entries: Iterable[Entry]) -> None:
 def _new(entries: Sequence[Entry], directory: str) -> Iterator[Entry]:
     last: dict[str, Entry] = {}
     if any(entry.outcome != "done" and entry.down is None for entry in entries):
-        raw = _tail(os.path.join(directory, NAME), _TAIL_BYTES)[1]
-        last = {entry.container: _timeless(entry) for entry in _entries(raw)}
+        with suppress(PermissionError):
+            raw = _tail(os.path.join(directory, NAME), _TAIL_BYTES)[1]
+            last = {entry.container: _timeless(entry) for entry in _entries(raw)}
     for entry in entries:
         known = last.get(_plain(entry.container, _WORD))
         if entry.outcome == "done" or entry.down is not None or known != _timeless(entry):
@@ -173,11 +175,16 @@ def _move_aside(descriptor: int, path: str) -> None:
 def read(directory: str) -> Iterator[Entry]:
     """Yield the history in a cache directory, oldest first, without what is none of its lines.
 
-    Raises DockerupError when there is one that this user may not read.
+    Raises DockerupError when there is one that this user may not read, or that others can write.
     """
-    # The newer file first: should it be moved aside in between, it is met again, by its number.
-    number, newer = _tail(os.path.join(directory, NAME), _READ_BYTES)
-    old_number, older = _tail(os.path.join(directory, OLD_NAME), _READ_BYTES)
+    try:
+        # The newer file first: should it be moved aside in between, it is met again, by its number.
+        number, newer = _tail(os.path.join(directory, NAME), _READ_BYTES)
+        old_number, older = _tail(os.path.join(directory, OLD_NAME), _READ_BYTES)
+    except PermissionError as error:
+        others = "it is another user's, or others can write it. Look at it, and remove it"
+        why = others if error.errno == errno.EPERM else f"{error.strerror}. Run dockerup as root"
+        raise DockerupError(f"{error.filename} is not read: {why}") from error
     if number != old_number:
         yield from _entries(older)
     yield from _entries(newer)
@@ -191,7 +198,10 @@ def last_changes(directory: str) -> dict[str, Entry]:
 
 
 def _tail(path: str, most: int) -> tuple[int, bytes]:
-    """Return the inode number of a file and its last bytes, `most` of them; (0, b"") without one."""
+    """Return the inode number of a file and its last bytes, `most` of them; (0, b"") without one.
+
+    Raises PermissionError for one that this user may not read (EACCES), or that others can write (EPERM).
+    """
     try:
         with open(path, "rb", opener=open_own) as file:
             status = os.fstat(file.fileno())
@@ -199,8 +209,8 @@ def _tail(path: str, most: int) -> tuple[int, bytes]:
                 return 0, b""
             file.seek(max(0, status.st_size - most))
             raw = file.read(most)
-    except PermissionError as error:
-        raise DockerupError(f"{path} cannot be read: {error.strerror}. Run dockerup as root") from error
+    except PermissionError:
+        raise
     except OSError:
         return 0, b""
     return status.st_ino, raw

@@ -282,6 +282,12 @@ def test_history_of_another_user_is_not_written_to(story: Story) -> None:
     converges(story, "app")
 
     assert path.read_bytes() == before
+    story.define("bad", story.load("app:1"), links={"absent": "alias"})
+    failed = story.run(code=1)
+    assert "absent" in failed.stderr
+    quiet_about_itself(failed)
+    assert path.read_bytes() == before
+    story.undefine("bad")
     path.unlink()
     recovers(story)
 

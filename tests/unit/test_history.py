@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dockerup import cli, history
-from dockerup.history import LIMIT_BYTES, NAME, OLD_NAME, Entry, append, read, since, table
-from dockerup.problems import InvalidInputError
+from dockerup.history import LIMIT_BYTES, NAME, OLD_NAME, Entry, append, last_changes, read, since, table
+from dockerup.problems import DockerupError, InvalidInputError
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
 AT = ("2027-01-15 08:00:00",)
@@ -384,3 +384,15 @@ def test_command_without_history_says_so(cache: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == f"No changes of web are in the history in {cache}.\n"
     assert cli.main(["--cache", str(cache), "history", "--json"]) == 0
     assert capsys.readouterr().out == ""
+
+
+def test_file_that_others_can_write_is_not_read_and_the_next_line_makes_it_ours_again(cache: Path) -> None:
+    append(str(cache), [WEB])
+    (cache / NAME).chmod(0o666)
+    with pytest.raises(DockerupError, match=r"is not read: .*others can write it\."):
+        list(read(str(cache)))
+    assert last_changes(str(cache)) == {}
+
+    append(str(cache), [FAILED])
+
+    assert list(read(str(cache))) == [WEB, FAILED]
