@@ -15,11 +15,13 @@ from dockerup.desired import NoSourceError
 from dockerup.listener import Listener, Stage
 from dockerup.problems import DockerupError
 from dockerup.pull_display import lines
-from dockerup.reconcile import Run, reconcile, wait_until_well
+from dockerup.reconcile import reconcile
 from dockerup.report import Report
+from dockerup.rounds import Run
 from dockerup.settings import DEFAULT_CACHE, Settings
 from dockerup.sources.cloudinit import keep_given
 from dockerup.state import BusyError, Cache, lock_path, locked
+from dockerup.waiting import wait_until_well
 
 LOCK_WAIT = 900  # seconds; the longest that another run begins anything new
 _LOOK_AGAIN = 0.5  # seconds

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from dockerup.configuration import Configuration
     from dockerup.importers.draft import Imported
     from dockerup.listener import Listener
-    from dockerup.reconcile import Run
     from dockerup.report import Report
+    from dockerup.rounds import Run
     from dockerup.state import Cache
 
 USAGE, BUSY, INTERRUPTED = 2, 75, 130
@@ -95,7 +95,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: _Stopper) -> Run:
     """Return the run that was asked for. Raises DockerupError for a name to retry that nobody lists."""
-    from dockerup.reconcile import Run
+    from dockerup.rounds import Run
 
     asked = frozenset(options.retry)
     specs = configuration.desired().specs if asked else ()
@@ -176,7 +176,8 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
 
 
 def _plan(options: argparse.Namespace) -> int:
-    from dockerup.reconcile import Run, reconcile
+    from dockerup.reconcile import reconcile
+    from dockerup.rounds import Run
     from dockerup.show import as_json, plan_text
     from dockerup.state import Cache
 
@@ -196,9 +197,10 @@ def _plan_code(report: Report, *, detailed: bool) -> int:
 
 def _status(options: argparse.Namespace) -> int:
     from dockerup.history import last_changes
-    from dockerup.reconcile import Run, wait_until_well
+    from dockerup.rounds import Run
     from dockerup.show import as_json, table
     from dockerup.state import Cache
+    from dockerup.waiting import wait_until_well
 
     run = Run(Cache(options.cache), os.environ, inspect=True)
     report = wait_until_well(_load(options), run, options.timeout if options.wait else 0)

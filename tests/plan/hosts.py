@@ -20,7 +20,7 @@ from dockerup.images import LocalImages, questions
 from dockerup.outcome import Result
 from dockerup.plan import make_plan
 from dockerup.problems import Origin
-from dockerup.reconcile import ROUNDS
+from dockerup.rounds import ROUNDS
 from dockerup.snapshot import Container, Snapshot
 from dockerup.sources.result import Item, SourceResult
 from dockerup.spec import ContainerSpec
