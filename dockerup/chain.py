@@ -203,8 +203,7 @@ def _prepare(decision: Decision, chain: Chain) -> None:
     only_image = decision.cause.why is Why.IMAGE and image.fetch is not None and not spec.image.platform
     exact = spec.image.platform and image.digest
     newest = max(decision.olds, key=lambda one: one.created, default=None)
-    bound = [chain.sheet.created[other] for other in spec.bound_to if other in chain.sheet.created]
-    chain.sheet.created[spec.name] = chain.add(
+    chain.add(
         Create(
             entry=spec.name,
             spec=spec,
@@ -216,7 +215,6 @@ def _prepare(decision: Decision, chain: Chain) -> None:
             unless_image=newest.image_id if only_image and newest else None,
             cause=decision.cause,
         ),
-        *bound,
         *(chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks),
     )
     at_create = joined_at_create(spec.definition, chain.host.policy.api)
@@ -387,9 +385,9 @@ def _start(decision: Decision, chain: Chain) -> None:
         return
     spec, keeper = decision.spec, decision.keeper
     failed = _failed_name(decision, chain) if _has_way_back(decision) else ""
-    before = [chain.sheet.started[name] for name in spec.bound_to if name in chain.sheet.started]
-    if keeper is not None:  # a new one was created after them
-        before += [chain.sheet.networks[name] for name in spec.networks if name in chain.sheet.networks]
+    # A new one was created after its networks.
+    joins = spec.networks if keeper is not None else ()
+    before = (chain.sheet.networks[name] for name in joins if name in chain.sheet.networks)
     paused = keeper is not None and keeper.state == "paused"
     number = chain.add(Start(spec.name, decision.target, paused, failed, decision.cause), *before)
     chain.sheet.started[spec.name] = number

@@ -60,7 +60,8 @@ def changes_of(
     found = [change for change in changes if change is not None]
     found += _images(freed(results))
     told = {change.subject for change in found if change.error}
-    return tuple(found) + tuple(one for one in _held_up(results) if one.subject not in told)
+    held_up = dict.fromkeys(one for one in _held_up(results) if one.subject not in told)
+    return (*found, *held_up)
 
 
 def _images(gone: Sequence[Freed]) -> list[Change]:

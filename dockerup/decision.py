@@ -73,7 +73,7 @@ class Decision:
     def waits_for(self) -> Mapping[str, str]:
         """The entries that its start waits for, each with its condition."""
         needed = needed_well(self.spec) if self.last_life and any(one.running for one in self.olds) else {}
-        return {**self.spec.depends_on, **needed}
+        return {**dict.fromkeys(self.spec.bound_to, "START"), **self.spec.depends_on, **needed}
 
     @property
     def starts(self) -> bool:

@@ -15,7 +15,6 @@ class Sheet:
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
-        self.created: dict[str, int] = {}
         self.started: dict[str, int] = {}
         self.reached: dict[tuple[str, str], int] = {}
         self.decisions: dict[str, Decision] = {}

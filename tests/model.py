@@ -132,6 +132,7 @@ class Model:
         self.networks = [Network(sha256(name), name) for name in BUILT_IN]
         self.api = (1, 41)
         self.own_id = ""
+        self.taken: frozenset[int] = frozenset()  # host ports that other programs hold
         self.disk_size = 0  # bytes; 0: nobody can tell
         self.lately: Lately | None = Lately((), since=0)
         self.memory = 0  # bytes that each living container holds
@@ -154,6 +155,7 @@ class Model:
         for key in ("registry", "boxes", "contents", "names", "volumes"):
             setattr(other, key, copy.deepcopy(getattr(self, key)))
         other.networks, other.own_id, other.api = [*self.networks], self.own_id, self.api
+        other.taken = self.taken
         other.disk_size, other.lately, other.memory = self.disk_size, self.lately, self.memory
         other.clock, other._count = self.clock, self._count
         return other
@@ -466,6 +468,9 @@ class Model:
                 raise ModelError(500, "Cannot link to a non running container")
         for name, known in box.networks.items():
             self._network(known or name)
+        for port in box.ports:
+            if port.host_port in self.taken:
+                raise ModelError(500, f"listen tcp4 0.0.0.0:{port.host_port}: bind: address already in use")
         for other in self.boxes.values():
             if other is not box and other.state in {"running", "paused"}:
                 for port in box.ports:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Callable
@@ -287,16 +289,23 @@ def test_group_goes_back_together(story: Story, bad: str) -> None:
     story.nothing_to_do()
 
 
+@contextmanager
+def port_taken() -> Iterator[None]:
+    """Hold the web server's host port, as a program that is no container does."""
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        taken.bind(("0.0.0.0", PORT))
+        taken.listen()
+        yield
+
+
 def test_way_back_of_a_group_whose_port_is_taken_is_told_once_and_comes_when_it_is_free(story: Story) -> None:
     before = good_web(story)
     story.define("side", story.load("app:1"), volumes=[{"from": "web"}])
     story.run()
     push_better(story)
     story.client.stop("web", timeout=0)
-    with socket.socket() as taken:
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        taken.bind(("0.0.0.0", PORT))
-        taken.listen()
+    with port_taken():
         assert "address already in use" in story.run(code=1).stderr
         assert "side: not started" in story.run(code=1).stderr
         ran = story.run(code=1)
@@ -307,6 +316,32 @@ def test_way_back_of_a_group_whose_port_is_taken_is_told_once_and_comes_when_it_
     assert {name: story.states()[name] for name in ("web", "side")} == {"web": "running", "side": "running"}
     wait_for_answer("good")
     assert_rests(story, "web", FAILED)
+
+
+def test_what_is_bound_to_the_one_that_failed_runs_on_until_the_way_back_can_start(
+    story: Story, proxy: EngineProxy
+) -> None:
+    before = good_web(story)
+    story.define("side", story.push("side", "1").reference, volumes=[{"from": "web"}])
+    push_ill(story)
+    proxy.after = killing_at("/rename", "dockerup-failed")
+    assert story.dockerup.run(env={"DOCKER_HOST": proxy.url}).returncode == KILLED
+    story.client.stop(FAILED, timeout=0)
+    side = story.ids()["side"], started_at(story, "side")
+    with port_taken():
+        ran = story.run(code=1)
+        assert "address already in use" in ran.stderr
+        assert ran.stderr.count("side: not replaced") == 1
+        assert "side: not replaced" not in story.run(code=1).stderr
+        ran = story.run(code=1)
+        assert ran.stdout + ran.stderr == ""
+        assert (story.ids()["side"], started_at(story, "side")) == side
+
+    story.run(code=1)
+    assert story.ids()["web"] == before.ids["web"]
+    assert story.ids()["side"] != side[0]
+    assert story.do("side", "cat", "/data/row") == "precious\n"
+    assert_rests(story, "web", "side", FAILED)
 
 
 def test_orphan_serves_on_when_the_one_that_takes_its_port_fails(story: Story) -> None:

@@ -22,7 +22,7 @@ from dockerup.steps import Prove
 from tests.model import Model
 from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing, interrupted
-from tests.plan.strategies import PUSHED, content_of, documents, new_model
+from tests.plan.strategies import PORTS, PUSHED, content_of, documents, new_model
 
 few = profile()
 fewer = settings(few, max_examples=few.max_examples * 5 // 8)
@@ -328,3 +328,29 @@ def test_what_lost_its_hold_runs_on_until_that_is_well_though_another_waits_for_
     case.settle()
     assert served(case).keys() == {"aa", "cc", "ee"}
     assert case.plan().changes == ()
+
+
+@settings(fewer, max_examples=fewer.max_examples // 5)  # each is some runs for each call of one
+@given(spoiled(), st.data())
+def test_way_back_that_cannot_start_takes_nothing_down_and_comes_once_it_can(
+    case: Case, data: st.DataObject
+) -> None:
+    before = served(case)
+    held = data.draw(st.sampled_from(case.specs)).name
+    env = data.draw(st.sampled_from(({}, {"EXITS": "0"})))
+    own = {"image": "host/made:1", "restart": "on-failure", "env": env}
+    late = {**own, "name": "zz", "volumes": [{"from": held}]}
+    case.listing = Listing((*case.listing.confdir, late))
+    for call, killed in enumerate(interrupted(case), 1):
+        killed.model.taken = frozenset(PORTS)
+        killed.settle()
+        serving = served(killed)
+        killed.model.calls.clear()
+        said = changes_of(killed.run(), {})
+        assert len(said) == len(set(said)), said
+        touched = [one for one in killed.model.calls if one[0] not in {"start", "prove"}]
+        assert (served(killed), touched) == (serving, []), f"killed at {call}: {killed.model}"
+        killed.model.taken = frozenset()
+        killed.settle()
+        assert before.items() <= served(killed).items(), f"killed at {call}: {killed.model}"
+        assert killed.plan().changes == (), str(killed.plan())
