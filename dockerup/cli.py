@@ -89,7 +89,7 @@ def _apply(options: argparse.Namespace) -> int:
         stop.asked.wait(configuration.settings.interval)
         options.retry = []  # the first run alone tries again
         if not stop.signal:
-            code = _again(configuration, options, stop)
+            configuration = _again(configuration, options, stop)
     return stop.exit_code or code
 
 
@@ -122,13 +122,15 @@ def _listener(options: argparse.Namespace) -> Listener:
     return Listener(pulling=on_terminal(say, bars=not options.verbose))
 
 
-def _again(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
-    """Run once more with what is written now; settings that cannot be used leave the last good ones."""
+def _again(before: Configuration, options: argparse.Namespace, stop: _Stopper) -> Configuration:
+    """Run once more with what is written now, and return that; settings that cannot be used let all be."""
     try:
         configuration = _load(options)
     except InvalidInputError as error:
         _fail(error, options)
-    return _one_run(configuration, options, stop)
+        return before
+    _one_run(configuration, options, stop)
+    return configuration
 
 
 def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import signal
 import subprocess
 import threading
@@ -169,6 +170,30 @@ def test_server_outlives_an_engine_and_a_configuration_that_are_away(story: Stor
         server.send_signal(signal.SIGTERM)
 
         assert ended(server)[0] == 143
+
+
+def test_server_leaves_all_as_it_is_while_its_settings_cannot_be_used(story: Story) -> None:
+    image = story.load("app:1")
+    story.dockerup.configure(interval=1)
+    story.define("app", image)
+    with started(story, "--server") as server:
+        story.wait_for_state("app", "running")
+        story.define("more", image)  # not in what the server began with
+        story.wait_for_state("more", "running")
+        before = story.ids()
+        story.dockerup.configure(interval=1, bogus=1)
+        assert select.select([server.stderr], [], [], 30)[0], "the server says what is wrong"
+        story.dockerup.configure(interval=1)
+        story.define("last", image)
+        story.wait_for_state("last", "running")
+        server.send_signal(signal.SIGTERM)
+
+        code, stdout, stderr = ended(server)
+
+    assert code == 143
+    assert {name: story.ids()[name] for name in before} == before
+    assert stdout == "".join(f"{name}: created (not there)\n" for name in ("app", "more", "last"))
+    assert stderr.count("bogus") == 1
 
 
 def test_losing_the_cache_loses_nothing(story: Story) -> None:
