@@ -207,6 +207,8 @@ class ScheduledHost:
 
     def _engine_again(self) -> None:
         self.story.engine.start()
+        if self.story.engine.may_keep_a_port_of_nobody():
+            self.story.engine.restart()
         self.upset = True
         # What the engine does not bring back may be taken for what never ran well.
         self.served = {name for name in self.served if self._lives(name)}

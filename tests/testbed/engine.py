@@ -22,6 +22,7 @@ from tests.testbed.images import Image
 from tests.testbed.kinds import Kind, chosen
 from tests.testbed.waiting import THRIFTY, Program, TestbedError
 
+_NOT_FREED = b"(Unable to complete atomic operation, key modified) deleting object [endpoint"
 _BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
 
 
@@ -39,6 +40,7 @@ class Engine:
         self.data_root = directory / "data"
         self._directory = directory
         self._log = directory / "log"
+        self._log_began = 0
         self._program: Program | None = None
 
     @property
@@ -64,6 +66,7 @@ class Engine:
             stale.unlink(missing_ok=True)
         more = {**THRIFTY, **self.kind.environment, "PYTHONPATH": str(ROOT)}  # of what enters the other root
         more["CONTAINERS_REGISTRIES_CONF"] = str(self._podmans_registries())
+        self._log_began = self._log.stat().st_size if self._log.exists() else 0
         self._program = Program(self._command(), self._log, more)
         self._program.wait_until_ready(self._answers)
 
@@ -88,6 +91,16 @@ class Engine:
         """End the engine and start it again on the same data."""
         self.stop()
         self.start()
+
+    def may_keep_a_port_of_nobody(self) -> bool:
+        """Tell whether it found, as it came up, a container that it was starting when it was killed.
+
+        Docker 20.10 may then answer "port is already allocated" to all who want that port, until it is
+        started once more.
+        """
+        with self._log.open("rb") as log:
+            log.seek(self._log_began)
+            return _NOT_FREED in log.read()
 
     def become(self, kind: Kind) -> None:
         """End the engine and start another on the same data, as an upgrade of the host does."""
