@@ -16,7 +16,7 @@ from threading import Event, Timer
 from typing import TYPE_CHECKING
 
 from dockerup.arguments import parsed
-from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, instead
+from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, Origin, Problem, instead
 from dockerup.settings import SETTINGS
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _apply(options: argparse.Namespace) -> int:
 
 
 def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: _Stopper) -> Run:
-    """Return the run that was asked for. Raises DockerupError for a name to retry that nobody lists."""
+    """Return the run that was asked for. Raises InvalidInputError for a name to retry that nobody lists."""
     from dockerup.rounds import Run
 
     asked = frozenset(options.retry)
@@ -102,8 +102,9 @@ def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Ca
     retry = frozenset(spec.name for spec in specs if asked & {spec.name, spec.replica_of})
     names = {name for spec in specs for name in (spec.name, spec.replica_of) if name}
     for name in sorted(asked - names):
-        what = f"--retry {name}: no container of that name is listed"
-        raise DockerupError(f"{what}. {instead(name, names)}")
+        what = f'no container of the name "{name}" is listed'
+        remedy = instead(name, names) if names else "Nothing is listed."
+        raise InvalidInputError(Problem(Origin("--retry"), what, remedy))
     listener = _listener(options)
     # A person who waits for the end wants to know now.
     spread = not _a_person_asks(options)

@@ -234,6 +234,15 @@ def test_person_who_asks_for_another_try_is_told_what_came_of_it(story: Story) -
     assert story.run(code=1).stderr == ""
 
 
+def test_name_to_try_again_that_nobody_lists_is_a_mistake_and_changes_nothing(story: Story) -> None:
+    story.define("web", story.load("app:1"))
+
+    ran = story.run("apply", "--retry", "wbe", code=2)
+
+    assert ran.stderr == '--retry: no container of the name "wbe" is listed. Did you mean "web"?\n'
+    assert story.states() == {}
+
+
 def test_host_port_of_another_program_is_named_and_holds_up_no_other_entry(story: Story) -> None:
     web = story.load("web:1", make_web_image("one"))
     story.define("blocked", web, portMappings=published(PORT))
