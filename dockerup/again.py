@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dockerup import labels
 from dockerup.definition import described
 from dockerup.host import Host, entry_of
-from dockerup.networks import BUILT_IN, networks_are_there
+from dockerup.joined import BUILT_IN, networks_are_there
 from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import Port, clash, published, shared
 from dockerup.volumes import sharers

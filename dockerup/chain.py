@@ -13,10 +13,10 @@ from dockerup.decision import Decision
 from dockerup.definition import definition_hash
 from dockerup.fetch import write_fetch
 from dockerup.host import Host, asides, dependents_first, entry_of
+from dockerup.joined import not_joined
 from dockerup.keys.networks import joined_at_create
 from dockerup.keys.row import Change
 from dockerup.memory import failed_name
-from dockerup.networks import not_joined
 from dockerup.new_labels import new_labels
 from dockerup.sheet import Chain, Sheet, existing, set_restart
 from dockerup.snapshot import Container
@@ -210,7 +210,7 @@ def _prepare(decision: Decision, chain: Chain) -> None:
             image=(spec.image.with_digest(image.digest) if exact else spec.image).familiar,
             name=_new(spec.name) if _taken(decision) else spec.name,
             labels=new_labels(decision, _standing(decision), chain),
-            volumes=inherited(decision, _standing(decision), chain.host),
+            volumes=inherited(spec, _standing(decision), chain.host),
             bound=decision.bound,
             unless_image=newest.image_id if only_image and newest else None,
             cause=decision.cause,
@@ -243,7 +243,7 @@ def _start_first(decision: Decision, chain: Chain) -> bool:
         reason = f"host port {ports[0]} can be held once only"
     elif decision.spec.network == "host":
         reason = "both would use the host's network"
-    elif inherited(decision, _standing(decision), chain.host):
+    elif inherited(decision.spec, _standing(decision), chain.host):
         reason = "both would write to the same anonymous volume"
     else:
         return True

@@ -215,19 +215,20 @@ def _status(options: argparse.Namespace) -> int:
 
 
 def _history(options: argparse.Namespace) -> int:
-    from dockerup import history
+    from dockerup.history import read
+    from dockerup.history_lines import as_json, since, table
 
-    begin = 0.0 if options.since is None else history.since(options.since, time.time())
+    begin = 0.0 if options.since is None else since(options.since, time.time())
     found = [
         entry
-        for entry in history.read(options.cache)
+        for entry in read(options.cache)
         if entry.time >= begin and options.name in {None, entry.container}
     ]
     if options.json:
         for entry in found:
-            print(history.as_json(entry))
+            print(as_json(entry))
     elif found:
-        print(history.table(found))
+        print(table(found))
     else:
         which = f" of {options.name}" * bool(options.name) + f" since {options.since}" * bool(options.since)
         print(f"No changes{which} are in the history in {options.cache}.")

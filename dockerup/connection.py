@@ -21,9 +21,9 @@ from dockerup.engine import Engine
 from dockerup.engine_error import EngineError
 from dockerup.host import managed
 from dockerup.image import ImageRef
+from dockerup.joined import any_to_care_for
 from dockerup.listener import Pulling
 from dockerup.logins import Login, NoLoginError
-from dockerup.networks import any_to_care_for
 from dockerup.platforms import cannot_run
 from dockerup.records import dataclass
 from dockerup.registry import Checked, Manner, check, confirm

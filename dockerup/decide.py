@@ -11,7 +11,7 @@ from dataclasses import replace
 from dockerup import labels
 from dockerup.adoption import adopted
 from dockerup.again import is_stuck, may_start
-from dockerup.decision import Decision, complete, failed, needed_well, serves, settled, though_unwell
+from dockerup.decision import Decision, needed_well, though_unwell
 from dockerup.definition import Difference
 from dockerup.desired import Desired
 from dockerup.going_back import (
@@ -29,10 +29,10 @@ from dockerup.host import Host, managed, protection
 from dockerup.image import Unknown
 from dockerup.images import WantedImage
 from dockerup.in_place import amended, amendment, differences_of, same_make
+from dockerup.joined import lost_networks
 from dockerup.keeper import bindings, find_keeper, has_lost_its_hold, newest, not_listed, same_image
 from dockerup.keys import RELEASES, needed_versions
 from dockerup.later import image_now
-from dockerup.networks import lost_networks
 from dockerup.olds import (
     blocked_by_others,
     each_old_once,
@@ -43,6 +43,7 @@ from dockerup.olds import (
     unique,
 )
 from dockerup.records import dataclass
+from dockerup.settled import complete, failed, serves, settled
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import unwell

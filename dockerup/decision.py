@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from dockerup.definition import Difference
 from dockerup.images import WantedImage
 from dockerup.records import dataclass
+from dockerup.settled import settled
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
-from dockerup.steady import gave_up, unwell
+from dockerup.steady import unwell
 from dockerup.steps import Cause, Created, Existing, Target
-
-if TYPE_CHECKING:
-    from dockerup.transition import Transition
+from dockerup.transition import Transition
 
 
 @dataclass(frozen=True)
@@ -94,29 +92,7 @@ def needed_well(spec: ContainerSpec) -> Mapping[str, str]:
     return dict.fromkeys((*spec.links, *spec.shares), "HEALTHY")
 
 
-def settled(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a container runs, or ended as its entry allows: no start is due."""
-    return one.state in {"running", "restarting"} or complete(one, spec) or failed(one, spec)
-
-
-def serves(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a container runs well, or did its work."""
-    return (one.running and not unwell(one)) or complete(one, spec)
-
-
 def though_unwell(cause: Cause, one: Container) -> Cause:
     """Return why nothing is done, which tells as well what is wrong with the container that stays."""
     wrong = unwell(one)
     return replace(cause, what=f"{cause.what}; what serves is not well: {wrong}") if wrong else cause
-
-
-def complete(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a container did its work and is not meant to run again."""
-    return one.state == "exited" and one.exit_code == 0 and spec.restart in {"on-failure", "no"}
-
-
-def failed(one: Container, spec: ContainerSpec) -> bool:
-    """Tell whether a container ended badly, and is not started again: a job, or what the engine gave up."""
-    if spec.restart == "no":
-        return one.state == "exited" and one.exit_code not in {0, None}
-    return gave_up(one, spec.restart_policy)

@@ -37,12 +37,12 @@ from dockerup.engine_json import (
     stop_seconds_from,
 )
 from dockerup.image import ImageRef
+from dockerup.joined import any_to_care_for
 from dockerup.keys.life import policy
 from dockerup.keys.network_options import network_body
 from dockerup.keys.networks import endpoint
 from dockerup.local_engine import Answer
 from dockerup.logins import Login
-from dockerup.networks import any_to_care_for
 from dockerup.output import frames, last_lines
 from dockerup.secret_files import secrets_directory
 from dockerup.snapshot import Asked, Container, ContainerId, Detail, Image, ImageId, Lately, Snapshot

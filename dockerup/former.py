@@ -26,12 +26,12 @@ from dockerup.desired import Desired
 from dockerup.host import Host, Policy
 from dockerup.image import parse_reference
 from dockerup.in_place import amendment, differs, known_hash, same_make
+from dockerup.joined import lost_networks
 from dockerup.keeper import bindings, same_bonds, same_image
 from dockerup.keys import CONTAINER_KEYS, SECRETS
 from dockerup.keys.row import EACH, Change
 from dockerup.later import image_now, newest_proven
 from dockerup.memory import failed_name
-from dockerup.networks import lost_networks
 from dockerup.snapshot import Container, ContainerId, Detail, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.transition import Transition

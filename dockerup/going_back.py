@@ -11,12 +11,13 @@ from dataclasses import replace
 
 from dockerup import labels
 from dockerup.again import needs_running
-from dockerup.decision import Decision, settled
+from dockerup.decision import Decision
 from dockerup.definition import described
 from dockerup.host import Host
 from dockerup.image import ImageRef, parse_reference
 from dockerup.images import WantedImage
 from dockerup.problems import Origin
+from dockerup.settled import settled
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec, clash
 from dockerup.steps import Cause, Why

@@ -10,59 +10,21 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
-import math
 import os
-import re
 import stat
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, replace
-from datetime import datetime, timezone
-from typing import Any
 
 from dockerup.files import open_own
-from dockerup.problems import DockerupError, InvalidInputError, Origin, Problem
-from dockerup.records import dataclass
+from dockerup.history_lines import Entry, as_line, from_line, news, told_once
+from dockerup.problems import DockerupError
 
 NAME, OLD_NAME = "history.jsonl", "history.jsonl.1"
 LIMIT_BYTES = 1 << 20  # a file that would grow beyond is moved aside
 _READ_BYTES = 2 * LIMIT_BYTES  # what is larger is none of ours; its end is read
 _TRIES, _PAUSE = 100, 0.01  # seconds between the tries to be the only one who writes
 _TAIL_BYTES = 1 << 16  # where a failure is looked for that was written down already
-_TEXT, _WORD = 400, 255  # characters; together they keep a line far below the 16 KiB that tests ask for
-_YEAR_10000 = 253402300800.0  # seconds since the epoch; `datetime` knows no later time
-_UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
-_SINCE = "Write how long ago, such as 90m, 12h, 7d or 2w, or a date (UTC), such as 2026-05-31."
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What one run changed about one container.
-
-    `run` is the id of the run. `time` is the end of the change, in seconds since the epoch. `action` and
-    `reason` are the words of the report. `before` and `after` are the digests of the images (or their ids)
-    that the old container had and the new one has, or was to have; "" where there was none. `down` are the
-    seconds from the old one's stop to the moment when one served again, None where nothing was stopped for
-    another. `proof` are the seconds from the start to the proof, None without one. `outcome` is "done",
-    "failed" or "rolled back". `error` is the first line of the error.
-    """
-
-    run: str
-    time: float
-    container: str
-    action: str
-    reason: str
-    before: str = ""
-    after: str = ""
-    down: float | None = None
-    proof: float | None = None
-    outcome: str = "done"
-    error: str = ""
-
-
-_WORDS = tuple(key for key, value in asdict(Entry("", 0.0, "", "", "")).items() if isinstance(value, str))
 
 
 # Writing.
@@ -71,31 +33,21 @@ _WORDS = tuple(key for key, value in asdict(Entry("", 0.0, "", "", "")).items() 
 def append(directory: str, entries: Iterable[Entry]) -> None:
     """Add entries to the history in a cache directory; one that cannot be written is left as it is.
 
-    A failure that is the last known of its container already, and stopped nothing, is not written again:
-    an image that cannot be pulled is tried each minute.
+    A failure that is the last known of its container already, and stopped nothing, is not written again.
     """
+    entries = tuple(entries)
     with suppress(OSError):
-        lines = [_line(entry) for entry in _new(tuple(entries), directory)]
+        lines = [as_line(entry) for entry in news(entries, _known(directory, entries))]
         if lines:
             _append(directory, lines)
 
 
-def _new(entries: Sequence[Entry], directory: str) -> Iterator[Entry]:
-    last: dict[str, Entry] = {}
-    if any(entry.outcome != "done" and entry.down is None for entry in entries):
+def _known(directory: str, entries: Iterable[Entry]) -> list[Entry]:
+    """Return the last entries of the history, where that matters for new ones."""
+    if any(map(told_once, entries)):
         with suppress(PermissionError):
-            raw = _tail(os.path.join(directory, NAME), _TAIL_BYTES)[1]
-            last = {entry.container: _timeless(entry) for entry in _entries(raw)}
-    for entry in entries:
-        known = last.get(_plain(entry.container, _WORD))
-        if entry.outcome == "done" or entry.down is not None or known != _timeless(entry):
-            yield entry
-
-
-def _timeless(entry: Entry) -> Entry:
-    """Return what two entries of one failure have in common, as it is read again: not the ids in messages."""
-    cut = _cut(entry)
-    return replace(cut, run="", time=0.0, proof=None, error=re.sub(r"\b[0-9a-f]{12,64}\b", "#", cut.error))
+            return list(_entries(_tail(os.path.join(directory, NAME), _TAIL_BYTES)[1]))
+    return []
 
 
 def _append(directory: str, lines: list[bytes]) -> None:
@@ -218,115 +170,6 @@ def _tail(path: str, most: int) -> tuple[int, bytes]:
 
 def _entries(raw: bytes) -> Iterator[Entry]:
     for line in raw.split(b"\n"):
-        entry = _parsed(line)
+        entry = from_line(line)
         if entry is not None:
             yield entry
-
-
-def _parsed(line: bytes) -> Entry | None:
-    """Return the entry that a line holds, None for a line of another form."""
-    try:
-        value = json.loads(line)
-        return _entry(value) if isinstance(value, dict) else None
-    except (ValueError, RecursionError, OverflowError):
-        return None
-
-
-def _entry(value: Mapping[str, Any]) -> Entry | None:
-    words = {key: value.get(key) or "" for key in _WORDS}
-    time = _seconds(value.get("time"))
-    if time is None or not all(isinstance(word, str) for word in words.values()):
-        return None
-    if not words["container"] or not words["action"]:
-        return None
-    down, proof = _seconds(value.get("down")), _seconds(value.get("proof"))
-    return _cut(Entry(time=time, down=down, proof=proof, **words))
-
-
-def _seconds(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    number = float(value)
-    return number if math.isfinite(number) and 0 <= number < _YEAR_10000 else None
-
-
-# Form.
-
-
-def _cut(entry: Entry) -> Entry:
-    """Return an entry whose texts have one line each, of bounded length, fit for a terminal."""
-    most = {**dict.fromkeys(_WORDS, _WORD), "reason": _TEXT, "error": _TEXT}
-    texts: dict[str, Any] = {key: _plain(getattr(entry, key), most[key]) for key in _WORDS}
-    return replace(entry, **texts)
-
-
-def _plain(text: str, most: int) -> str:
-    line = (text.splitlines() or [""])[0]
-    plain = "".join(character if character.isprintable() else "?" for character in line[: most + 1])
-    return plain if len(plain) <= most else f"{plain[: most - 1]}…"
-
-
-def _line(entry: Entry) -> bytes:
-    return f"{as_json(entry)}\n".encode()
-
-
-def as_json(entry: Entry) -> str:
-    """Return an entry as a JSON object in one line."""
-    return json.dumps(as_object(entry), ensure_ascii=False, allow_nan=False)
-
-
-def as_object(entry: Entry) -> dict[str, Any]:
-    """Return what JSON is made of an entry: None for what there was not, times in seconds."""
-    found: dict[str, Any] = asdict(_cut(entry))
-    for key, value in found.items():
-        found[key] = round(value, 3) if isinstance(value, float) else value if value != "" else None
-    return found
-
-
-def table(entries: Sequence[Entry]) -> str:
-    """Return entries as a table with a heading, in their order; times are UTC, the same on all hosts."""
-    heading = ("TIME (UTC)", "CONTAINER", "ACTION", "OUTCOME", "BEFORE", "AFTER", "DOWN", "PROOF", "WHY")
-    cells = [heading, *map(_cells, entries)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join(
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in cells
-    )
-
-
-def _cells(entry: Entry) -> tuple[str, ...]:
-    return (
-        utc(entry.time, "%Y-%m-%d %H:%M:%S"),
-        entry.container,
-        entry.action,
-        entry.outcome,
-        _short_digest(entry.before),
-        _short_digest(entry.after),
-        "-" if entry.down is None else f"{entry.down:.1f} s",
-        "-" if entry.proof is None else f"{entry.proof:.1f} s",
-        "; ".join(filter(None, (entry.reason, entry.error))),
-    )
-
-
-def utc(seconds: float, form: str) -> str:
-    """Return a moment, in seconds since the epoch, in a form of `strftime`, in UTC."""
-    return datetime.fromtimestamp(seconds, timezone.utc).strftime(form)
-
-
-def _short_digest(digest: str) -> str:
-    return (digest.rpartition(":")[2] or "-")[:12]
-
-
-def since(text: str, now: float) -> float:
-    """Return what `--since` means, in seconds since the epoch: so long before `now`, or a date in UTC.
-
-    Raises InvalidInputError for what is neither.
-    """
-    ago = re.fullmatch(r"([0-9]{1,6})([mhdw])", text)
-    if ago:
-        return now - int(ago[1]) * _UNITS[ago[2]]
-    try:
-        date = datetime.fromisoformat(f"{text[:-1]}+00:00" if text.endswith("Z") else text)
-        return (date if date.tzinfo else date.replace(tzinfo=timezone.utc)).timestamp()
-    except (ValueError, OverflowError):
-        what = f'"{text}" is neither a span of time nor a date'
-        raise InvalidInputError(Problem(Origin("--since"), what, _SINCE)) from None

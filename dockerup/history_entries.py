@@ -9,7 +9,7 @@ from dockerup import labels
 from dockerup.attempts import attempts, goes_back
 from dockerup.changes import changes_of
 from dockerup.freed import Freed, freed, space
-from dockerup.history import Entry
+from dockerup.history_lines import Entry
 from dockerup.outcome import WRONG, Outcome, Result
 from dockerup.records import dataclass
 from dockerup.snapshot import Container, ContainerId, Snapshot

@@ -11,11 +11,12 @@ from dataclasses import replace
 from decimal import Decimal
 
 from dockerup import labels
-from dockerup.decision import Amendment, Decision, settled
+from dockerup.decision import Amendment, Decision
 from dockerup.definition import SCHEME, Difference, definition_hash, differences
 from dockerup.host import Host, entry_of, is_failed, managed, protection
 from dockerup.keys import CONTAINER_KEYS, LIMITS
 from dockerup.keys.row import NO_DEFAULT, Bonds, Change
+from dockerup.settled import settled
 from dockerup.snapshot import Container, ContainerId, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Why

@@ -10,7 +10,7 @@ from dockerup.decision import Amendment, Decision
 from dockerup.host import DEPENDED_ON, Host, managed, protection, stays
 from dockerup.images import WantedImage
 from dockerup.in_place import amendment, same_make
-from dockerup.networks import lost_networks
+from dockerup.joined import lost_networks
 from dockerup.problems import nearest
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dockerup.changes import main_step
-from dockerup.history import Entry, as_object, utc
+from dockerup.history_lines import Entry, as_object, utc
 from dockerup.problems import Problem
 from dockerup.report import Report
 from dockerup.status import Row

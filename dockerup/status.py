@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Literal, NamedTuple
 
 from dockerup.adoption import adopted
-from dockerup.decision import Decision, complete, failed, settled
+from dockerup.decision import Decision
 from dockerup.definition import secret_options
 from dockerup.images import LocalImages
 from dockerup.proof import start_error, without
 from dockerup.records import dataclass
+from dockerup.settled import complete, failed, settled
 from dockerup.snapshot import Container, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.steady import keeps_exiting

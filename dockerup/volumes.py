@@ -7,35 +7,35 @@ from collections.abc import Iterable
 from typing import Any
 
 from dockerup import labels
-from dockerup.decision import Decision
 from dockerup.host import Host, entry_of
 from dockerup.keys.volumes import anonymous
 from dockerup.snapshot import Container
+from dockerup.spec import ContainerSpec
 
 
-def inherited(decision: Decision, standing: Iterable[Container], host: Host) -> tuple[tuple[str, str], ...]:
+def inherited(spec: ContainerSpec, standing: Iterable[Container], host: Host) -> tuple[tuple[str, str], ...]:
     """Return the predecessor's anonymous volumes, by path: without them an update would empty a database.
 
     Not those that it shares with a container it takes volumes from, or did, nor those at paths that the entry
     has something else for now, nor those that the old definition asked for and the new one does not.
     """
-    family = [one for one in standing if entry_of(one) == decision.spec.name]
+    family = [one for one in standing if entry_of(one) == spec.name]
     if not family:
         return ()
     old = max(family, key=lambda one: (one.running, labels.generation(one.labels)))
     shared = {
         mount.volume
-        for name in {*decision.spec.volumes_from, *sharers(old)}
+        for name in {*spec.volumes_from, *sharers(old)}
         for one in host.families.get(name, ())
         for mount in one.mounts
     }
-    definition = decision.spec.definition
+    definition = spec.definition
     listed = [one for one in definition.get("volumes", ()) if "from" not in one]
     now = {one["containerPath"] for one in listed if anonymous(one)}
     other = {one["containerPath"] for one in listed if not anonymous(one)}
     other |= {one["containerPath"] for one in definition.get("tmpfs", ())}
     dropped = (_anonymous_paths(old) - now) | other
-    own = _own_paths(old, decision.spec.volumes_from, host)
+    own = _own_paths(old, spec.volumes_from, host)
     return tuple(
         (mount.path, mount.volume)
         for mount in sorted(old.mounts, key=lambda mount: mount.path)

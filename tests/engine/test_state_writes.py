@@ -19,7 +19,7 @@ from typing import Callable
 import pytest
 
 from dockerup import history
-from dockerup.history import Entry
+from dockerup.history_lines import Entry
 from dockerup.sources.cloudinit import keep_given
 from dockerup.sources.kept import read_copy, write_copy
 from dockerup.state import BusyError, Cache, locked

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dockerup import cli, history
-from dockerup.history import LIMIT_BYTES, NAME, OLD_NAME, Entry, append, last_changes, read, since, table
+from dockerup import cli
+from dockerup.history import LIMIT_BYTES, NAME, OLD_NAME, append, last_changes, read
+from dockerup.history_lines import Entry, as_json, as_line, since, table
 from dockerup.problems import DockerupError, InvalidInputError
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC
@@ -106,7 +107,7 @@ def test_directory_that_was_there_keeps_its_mode(cache: Path) -> None:
 
 @given(entries)
 def test_every_entry_is_one_bounded_line_that_a_terminal_can_show(entry: Entry) -> None:
-    line = history.as_json(entry)
+    line = as_json(entry)
     assert "\n" not in line
     assert line.isprintable()
     assert len(line.encode()) < 1 << 14
@@ -273,7 +274,7 @@ def test_only_the_end_of_a_huge_file_is_read_and_it_is_moved_aside(cache: Path) 
     with put(cache, b"").open("rb+") as file:
         file.truncate(1 << 34)
         file.seek(0, os.SEEK_END)
-        file.write(b"\n" + history._line(WEB))
+        file.write(b"\n" + as_line(WEB))
     assert list(read(str(cache))) == [WEB]
     append(str(cache), [named("next")])
     assert (cache / NAME).stat().st_size < 1000
@@ -300,11 +301,11 @@ def test_file_that_is_moved_aside_while_it_is_read_is_read_once(cache: Path) -> 
 
 def test_links_are_neither_written_nor_read_through(cache: Path, tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
-    elsewhere.write_bytes(history._line(WEB))
+    elsewhere.write_bytes(as_line(WEB))
     cache.mkdir()
     (cache / NAME).symlink_to(elsewhere)
     append(str(cache), [named("next")])
-    assert elsewhere.read_bytes() == history._line(WEB)
+    assert elsewhere.read_bytes() == as_line(WEB)
     assert list(read(str(cache))) == []
 
 

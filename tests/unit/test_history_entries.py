@@ -8,8 +8,8 @@ import pytest
 
 from dockerup import labels
 from dockerup.changes import changes_of
-from dockerup.history import Entry
 from dockerup.history_entries import entries_of
+from dockerup.history_lines import Entry
 from dockerup.image import parse_reference
 from dockerup.outcome import Outcome, Result
 from dockerup.problems import Origin

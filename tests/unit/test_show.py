@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from dockerup.history import Entry
+from dockerup.history_lines import Entry
 from dockerup.show import table
 from dockerup.status import Row
 
