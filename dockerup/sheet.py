@@ -78,6 +78,16 @@ class Chain:
         self._last = (self.sheet.add(f"{self.group}, apart", step, self._last),)
         self._entries.add(step.entry)
 
+    def branch(self, *ends: tuple[int, ...]) -> Chain:
+        """Return a chain that goes on, beside others, from the ends of such ones, or from here."""
+        after = {number for end in ends for number in end}
+        return Chain(self.group, self.host, self.sheet, tuple(sorted(after)) or self._last)
+
+    @property
+    def end(self) -> tuple[int, ...]:
+        """What the next step waits for."""
+        return self._last
+
     def wait_for(self, numbers: Iterable[int]) -> None:
         """Let the next step wait for others as well."""
         self._last = tuple(sorted({*self._last, *numbers}))

@@ -33,9 +33,9 @@ def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> 
         for decision in reversed(group):
             _set_aside(decision, chain)
         _free_ports(group, decisions, chain)
-        _bring_back(group, chain)
+        ends = _bring_back(group, chain)
         for decision in group:
-            _tidy(decision, chain)
+            _tidy(decision, chain.branch(*(ends[old.container_id] for old in _opened(decision).olds)))
 
 
 def _opened(decision: Decision) -> Transition:
@@ -94,23 +94,37 @@ def _giving_way(
     return found.values()
 
 
-def _bring_back(group: list[Decision], chain: Chain) -> None:
-    """Let the old ones serve again, each after those that it holds on to."""
+def _bring_back(group: list[Decision], chain: Chain) -> Mapping[ContainerId, tuple[int, ...]]:
+    """Let the old ones serve again, each beside those that it can do without; return the last steps of each."""
     owner = {old.container_id: one for one in group for old in _opened(one).olds}
     olds = {old.container_id: old for one in group for old in _opened(one).olds}
     needed = _needed(olds, chain.host)
+    ends: dict[ContainerId, tuple[int, ...]] = {}
     for old in reversed(dependents_first([*olds.values(), *(one for one, _ in needed.values())])):
+        branch = chain.branch(*(ends[one] for one in ends if _comes_after(old, chain.host.by_id[one])))
         if old.container_id in needed:
-            _start_needed(old, owner[needed[old.container_id][1]], chain)
-            continue
-        decision = owner[old.container_id]
-        name, opened, cause = decision.spec.name, _opened(decision), decision.cause
-        was = labels.read_replaced(opened.new.labels)[old.container_id]
-        set_restart(name, old, was.restart, cause, chain)
-        if old is opened.last and old.name != name and _free_name(name, olds, chain):
-            chain.add(Rename(name, existing(old), old.name, name, cause))
-        if was.ran and not old.running:
-            chain.sheet.started[entry_of(old)] = chain.add(Start(name, existing(old), False, "", cause))
+            _start_needed(old, owner[needed[old.container_id][1]], branch)
+        else:
+            _serve_again(old, owner[old.container_id], olds, branch)
+        ends[old.container_id] = branch.end
+    return ends
+
+
+def _comes_after(one: Container, other: Container) -> bool:
+    """Tell whether a container is started after another: the engine needs that to run, or its entry says so."""
+    return other.container_id in needs_running(one) or entry_of(other) in labels.read_list(
+        one.labels, labels.AFTER
+    )
+
+
+def _serve_again(old: Container, decision: Decision, olds: Collection[ContainerId], chain: Chain) -> None:
+    name, opened, cause = decision.spec.name, _opened(decision), decision.cause
+    was = labels.read_replaced(opened.new.labels)[old.container_id]
+    set_restart(name, old, was.restart, cause, chain)
+    if old is opened.last and old.name != name and _free_name(name, olds, chain):
+        chain.add(Rename(name, existing(old), old.name, name, cause))
+    if was.ran and not old.running:
+        chain.sheet.started[entry_of(old)] = chain.add(Start(name, existing(old), False, "", cause))
 
 
 def _needed(

@@ -301,21 +301,26 @@ def port_taken() -> Iterator[None]:
 
 def test_way_back_of_a_group_whose_port_is_taken_is_told_once_and_comes_when_it_is_free(story: Story) -> None:
     before = good_web(story)
-    story.define("side", story.load("app:1"), volumes=[{"from": "web"}])
+    story.define("side", story.load("app:1"), network="container:web")
+    story.define("backup", "app:1", volumes=[{"from": "web"}])
     story.run()
+    backup = story.ids()["backup"]
     push_better(story)
     story.client.stop("web", timeout=0)
     with port_taken():
         assert "address already in use" in story.run(code=1).stderr
+        assert (story.ids()["backup"], story.states()["backup"]) == (backup, "running")
+        began = started_at(story, "backup")
         assert "side: not started" in story.run(code=1).stderr
         ran = story.run(code=1)
         assert ran.stdout + ran.stderr == ""
+        assert started_at(story, "backup") == began
 
     story.run(code=1)
     assert story.ids()["web"] == before.ids["web"]
-    assert {name: story.states()[name] for name in ("web", "side")} == {"web": "running", "side": "running"}
+    assert {name for name, state in story.states().items() if state == "running"} == {"web", "side", "backup"}
     wait_for_answer("good")
-    assert_rests(story, "web", FAILED)
+    assert_rests(story, "web", "side", "backup", FAILED)
 
 
 def test_what_is_bound_to_the_one_that_failed_runs_on_until_the_way_back_can_start(
