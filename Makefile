@@ -56,9 +56,9 @@ part-boot: TESTS := tests/boot
 part-faults: TESTS := $(FAULTS)
 part-examples: TESTS := tests/examples
 part-engine-1: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[a-c]*.py))
-part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[d-n]*.py))
+part-engine-2: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[d-l]*.py))
 part-engine-3: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[o-s]*.py))
-part-engine-4: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[t-z]*.py))
+part-engine-4: TESTS := $(filter-out $(FAULTS),$(wildcard tests/engine/test_[m-nt-z]*.py))
 # Docker 29 as a client meets it: containerd's image store, and no API under 1.44.
 part-core: TESTS := tests/core
 part-core: PYTEST := env DOCKERUP_TESTBED_ENGINE=forky,containerd,api1.44 $(PYTEST)
