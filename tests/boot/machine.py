@@ -13,7 +13,7 @@ import os
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -22,6 +22,7 @@ from tests.engine.stories import own_name
 from tests.testbed.engine import Engine
 from tests.testbed.host import Host
 from tests.testbed.images import make_image, make_web_image
+from tests.testbed.programs import Done, run_in
 from tests.testbed.waiting import TestbedError
 
 SOURCE = Path(__file__).resolve().parents[2]
@@ -48,7 +49,6 @@ resize_rootfs: false
 ssh_deletekeys: false
 ssh_genkeytypes: [ed25519]
 """
-_END, _READS = "-- end of the file --", 5
 _LOG_LINE = re.compile(r"^\S+ \S+ - (?P<where>\S+)\[(?P<level>[A-Z]+)\]: (?P<text>.*)$")
 
 
@@ -56,15 +56,6 @@ def cache_directory() -> Path:
     """Return the directory in which the root file systems are kept from run to run."""
     chosen = os.environ.get("DOCKERUP_TESTBED_CACHE")
     return Path(chosen) if chosen else Path.home() / ".cache" / "dockerup-testbed"
-
-
-@dataclass(frozen=True)
-class Done:
-    """A command's exit code and output."""
-
-    exit_code: int
-    stdout: str
-    stderr: str
 
 
 @dataclass(frozen=True)
@@ -296,10 +287,7 @@ class Machine:
 
     def run(self, *command: str) -> Done:
         """Run a command to its end."""
-        made = self._client.exec_create(self.container_id, list(command))
-        stdout, stderr = self._client.exec_start(made["Id"], demux=True)
-        code = self._client.exec_inspect(made["Id"])["ExitCode"]
-        return Done(code, (stdout or b"").decode(), (stderr or b"").decode())
+        return run_in(self._client, self.container_id, *command)
 
     def must(self, *command: str) -> str:
         """Run a command that has to succeed, and return what it printed. Raises TestbedError."""
@@ -309,18 +297,8 @@ class Machine:
         return done.stdout
 
     def read(self, path: str) -> str:
-        """Return a text file. Raises TestbedError when there is none.
-
-        A busy engine was seen to lose output of a command that ends at once: a line after the text tells, and
-        the SDK where the rest is in no frames any more.
-        """
-        for _ in range(_READS):
-            with suppress(ValueError):
-                said = self.must("sh", "-c", 'cat -- "$1" && echo "$2"', "sh", path, _END)
-                text, whole, _ = said.rpartition(_END)
-                if whole:
-                    return text
-        raise TestbedError(f"the engine gave {path} in part, {_READS} times")
+        """Return a text file. Raises TestbedError when there is none."""
+        return self.must("cat", "--", path)
 
     def exists(self, path: str) -> bool:
         """Tell whether there is such a path."""

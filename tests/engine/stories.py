@@ -20,6 +20,7 @@ import pytest
 from tests.testbed.command import Dockerup
 from tests.testbed.engine import Engine
 from tests.testbed.images import Image, make_image
+from tests.testbed.programs import run_in
 from tests.testbed.proxy import Call, EngineProxy
 from tests.testbed.registry import Pushed, Registry
 from tests.testbed.waiting import wait_until
@@ -172,22 +173,17 @@ class Story:
 
     def do(self, name: str, *command: str) -> str:
         """Run a program in a container, and return what it printed."""
-        for _ in range(3):
-            made = self.client.exec_create(name, list(command))
-            output: bytes = self.client.exec_start(made)
-            assert self.client.exec_inspect(made)["ExitCode"] == 0, output
-            if output or self.engine.kind.program == "dockerd":
-                break  # podman loses now and then what a program says that ends at once
-        return output.decode()
+        done = run_in(self.client, name, *command)
+        assert done.exit_code == 0, done
+        return done.stdout
 
     def wait_for_page(self, name: str, url: str, text: str) -> None:
         """Return once a container gets that line from a web server, which may have been started just now."""
 
-        def page() -> str:
-            output: bytes = self.client.exec_start(self.client.exec_create(name, ["wget", "-qO-", url]))
-            return output.decode()
-
-        wait_until(lambda: page() == f"{text}\n", f"{name} gets {text!r} from {url}")
+        wget = ("wget", "-qO-", url)
+        wait_until(
+            lambda: run_in(self.client, name, *wget).stdout == f"{text}\n", f"{name} gets {text!r} from {url}"
+        )
 
     def wait_for_log(self, name: str, text: str) -> None:
         """Return once a container has printed a text."""

@@ -20,8 +20,9 @@ from typing import Any
 
 import docker
 
-from tests.boot.machine import Booted, Done, cache_directory
+from tests.boot.machine import Booted, cache_directory
 from tests.engine.stories import answer, own_name
+from tests.testbed.programs import Done, run_in
 from tests.testbed.waiting import Program, TestbedError, free_port
 
 HOST = "10.0.2.2"
@@ -121,10 +122,7 @@ class Vm:
     def run(self, *command: str) -> Done:
         """Run a command in the machine, as root, to its end."""
         with self._client() as client:
-            made = client.exec_create(self._look(client), ["chroot", "/host", *_CLEAN, *command])
-            stdout, stderr = client.exec_start(made["Id"], demux=True)
-            code = client.exec_inspect(made["Id"])["ExitCode"]
-        return Done(code, (stdout or b"").decode(), (stderr or b"").decode())
+            return run_in(client, self._look(client), "chroot", "/host", *_CLEAN, *command)
 
     def read(self, path: str) -> str:
         """Return a text file of the machine. Raises TestbedError when there is none."""
