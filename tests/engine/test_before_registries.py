@@ -11,7 +11,7 @@ import pytest
 from dockerup.connection import share_of
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
-from tests.engine.wires import started
+from tests.engine.wires import SOON, started
 from tests.engine.wires import wire_fixture as wire_fixture
 from tests.testbed.images import make_job_image
 from tests.testbed.proxy import EngineProxy
@@ -88,7 +88,7 @@ def test_splay_delays_the_question_and_no_start_and_ends_at_a_signal(story: Stor
         assert run.poll() is None
         assert len(story.registry.requests()) == asked
         run.terminate()
-        assert run.wait(10) == 143
+        assert run.wait(SOON) == 143
     assert len(story.registry.requests()) == asked
 
 

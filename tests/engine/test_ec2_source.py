@@ -199,7 +199,7 @@ def test_a_service_that_drips_its_answer_is_left_in_bounded_time(
     before = time.monotonic()
     with raw_service(drip) as url:
         assert not read(tmp_path, url).complete
-    assert time.monotonic() - before < 4
+    assert time.monotonic() - before < 7
 
 
 @pytest.mark.parametrize(

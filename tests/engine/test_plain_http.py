@@ -85,7 +85,7 @@ def answers(make: Callable[[], Any], url: str, verify: str | bool) -> bool:
     """Tell whether a session takes what the server is."""
     with closing(make()) as session, suppress(OSError):
         response = session.request(
-            "GET", url, headers={}, data=None, timeout=(5.0, 5.0), verify=verify, stream=True
+            "GET", url, headers={}, data=None, timeout=(30.0, 30.0), verify=verify, stream=True
         )
         with closing(response):
             return b"".join(response.iter_content(65536)) == b"ok"

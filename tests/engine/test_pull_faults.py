@@ -60,22 +60,26 @@ def test_image_that_is_not_there_is_asked_for_once(story: Story, proxy: EnginePr
 
 
 @pytest.mark.parametrize(
-    ("after", "says"),
-    [(AT_ONCE, "nothing has come yet"), (IN_A_LAYER, r"[\d.]+ [kM]?B of (at least )?[\d.]+ MB")],
+    ("after", "seconds", "says"),
+    [
+        (AT_ONCE, 1, "nothing has come yet"),
+        # Long enough for the engine to come so far on a busy machine.
+        (IN_A_LAYER, 5, r"[\d.]+ [kM]?B of (at least )?[\d.]+ MB"),
+    ],
     ids=["before any answer", "in a layer"],
 )
 def test_silent_registry_has_pull_timeout_and_no_longer(
-    story: Story, wire: Wire, proxy: EngineProxy, after: int, says: str
+    story: Story, wire: Wire, proxy: EngineProxy, after: int, seconds: int, says: str
 ) -> None:
     old = one_serves(story, wire, f"hangs-{after}")
-    story.dockerup.configure(pull_timeout=1)
+    story.dockerup.configure(pull_timeout=seconds)
     at_pulls(proxy, lambda: setattr(wire, "fault", Fault(after, cut=False)))
     began = time.monotonic()
 
     ran = story.run(code=1, env={"DOCKER_HOST": proxy.url})
 
-    assert time.monotonic() - began < 1 + 2 * SOON
-    assert re.search(rf"it took longer than pull_timeout allows \(1 s\): {says}", ran.stderr)
+    assert time.monotonic() - began < seconds + SOON
+    assert re.search(rf"it took longer than pull_timeout allows \({seconds} s\): {says}", ran.stderr)
     assert pulls(proxy) == 1
     assert story.ids() == {"web": old}
     wire.fault = None
@@ -158,14 +162,14 @@ def test_way_back_waits_for_no_pull_and_no_proof_which_go_on_beside_it(
 
 
 def test_run_that_took_too_long_goes_on_fetching_nothing(story: Story, wire: Wire) -> None:
-    story.dockerup.configure(pull_timeout=3, concurrency=1)
+    story.dockerup.configure(pull_timeout=5, concurrency=1)
     for name in ("blue", "green"):
         story.define(name, far(story, wire, f"late-{name}", name))
     wire.fault = Fault(IN_A_LAYER, cut=False)
     command = story.dockerup.command()
-    patched = "import sys; from dockerup import cli; cli.STUCK_AFTER = 4; sys.exit(cli.main(sys.argv[1:]))"
+    # The first pull has its whole time, also where it begins late; the second one has not.
+    patched = "import sys; from dockerup import cli; cli.STUCK_AFTER = 9; sys.exit(cli.main(sys.argv[1:]))"
 
-    began = time.monotonic()
     ran = subprocess.run(
         [command[0], "-c", patched, *command[3:]],
         env=story.dockerup.environment(),
@@ -177,8 +181,7 @@ def test_run_that_took_too_long_goes_on_fetching_nothing(story: Story, wire: Wir
     )
 
     assert ran.returncode == 1
-    assert time.monotonic() - began < 4 + 2 * SOON
-    assert ran.stderr.count("it took longer than pull_timeout allows (3 s)") == 1
+    assert ran.stderr.count("it took longer than pull_timeout allows (5 s)") == 1
     assert "green: not there" in ran.stderr
 
 

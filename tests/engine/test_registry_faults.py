@@ -136,7 +136,6 @@ def end() -> Iterator[threading.Event]:
 def test_pull_that_fails_in_the_middle_leaves_the_old_one_and_no_image(
     story: Story, end: threading.Event, fault: str, says: str
 ) -> None:
-    story.dockerup.configure(pull_timeout=PULL_TIMEOUT)
     two = make_web_image("two", files={"/ballast": random.Random(1).randbytes(MIB).hex()})
     faults: dict[str, Answering] = {
         "cut": cut(two),
@@ -147,6 +146,7 @@ def test_pull_that_fails_in_the_middle_leaves_the_old_one_and_no_image(
     with Site(serve(make_web_image("one"))) as site:
         before = one_serves(story, f"{site.host}/web:latest")
         site.answer = only_pulls(two, faults[fault])
+        story.dockerup.configure(pull_timeout=PULL_TIMEOUT)
 
         ran = story.run(code=1)
 
@@ -155,6 +155,7 @@ def test_pull_that_fails_in_the_middle_leaves_the_old_one_and_no_image(
         assert_untouched(story, before)
         end.set()
         site.answer = serve(two)
+        story.dockerup.configure()
         assert_two_serves(story)
 
 
