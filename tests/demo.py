@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.testbed import namespace
-from tests.testbed.command import INTERPRETED, Dockerup
+from tests.testbed.command import INTERPRETED, LONGEST_RUN, Dockerup
 from tests.testbed.host import Host, private_host
 from tests.testbed.images import make_image, make_web_image
 from tests.testbed.metadata import Metadata
@@ -68,7 +68,7 @@ class Demo:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=60,
+            timeout=LONGEST_RUN,
             check=False,
         )
         type_command(shlex.join(["dockerup", *self.dockerup.command(*arguments)[len(INTERPRETED) :]]))
@@ -129,7 +129,7 @@ def show_answer(version: str) -> None:
             return str(response.read().decode()) == f"{version}\n"
         return False
 
-    wait_until(answers, f"{WEB_URL} answers with {version!r}", seconds=15)
+    wait_until(answers, f"{WEB_URL} answers with {version!r}")
     print(f"  {WEB_URL} answers: {version}", flush=True)
 
 

@@ -22,7 +22,7 @@ from tests.testbed.namespace import RUN
 from tests.testbed.proxy import Call, CutError, EngineProxy, kill_client
 from tests.testbed.waiting import send_signal
 
-BOUND = 60.0  # seconds in which a run ends that was interrupted
+BOUND = 100.0  # seconds in which a run ends that was interrupted: less than a call that hangs may take
 PROOF = 15  # seconds: a wait for an engine that is gone is a proof's, and ends with that
 LOST_ENGINE = "it ended while it was asked. Was docker restarted? The next run goes on"
 

@@ -40,7 +40,6 @@ from tests.testbed.proxy import Call, CutError, EngineProxy, Hook, kill_client
 from tests.testbed.registry import Pushed
 from tests.testbed.waiting import send_signal
 
-PATIENCE = 300.0  # seconds for one run, on a machine that is busy
 BROKEN_FILE = "zz-broken.yaml"
 RESTS, ENDS = ("sleep", "1000000"), ("true",)
 ENDED_BY = {"kill": {-signal.SIGKILL}, "term": {128 + signal.SIGTERM}}
@@ -108,7 +107,7 @@ class ScheduledHost:
 
     def dockerup(self, *arguments: str) -> Ran:
         """Run dockerup to its end; returns what it said."""
-        ran = self.story.dockerup.run(*arguments, env={"DOCKER_HOST": self._proxy.url}, timeout=PATIENCE)
+        ran = self.story.dockerup.run(*arguments, env={"DOCKER_HOST": self._proxy.url})
         self.log.append(
             f"  dockerup {' '.join(arguments)}: {ran.returncode}\n{ran.stdout}{ran.stderr}".rstrip()
         )

@@ -62,7 +62,7 @@ def test_private_host_that_cannot_be_had_is_told_at_once(taken: tuple[str, ...],
     # The interpreter may lie in a home that nobody else may enter: it takes the rights from itself.
     command = ["setpriv", *taken, sys.executable, "-m", "tests.testbed.namespace", "--possible"]
 
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=10)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
 
     assert ended.returncode == 1
     assert ended.stdout == ""

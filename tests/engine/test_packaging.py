@@ -72,7 +72,7 @@ def test_installed_wheel_gives_the_command_and_the_module(built: Path, tmp_path:
         "--target",
         str(place),
     ]
-    subprocess.run([*pip, str(wheel)], check=True, timeout=60)
+    subprocess.run([*pip, str(wheel)], check=True, timeout=120)
     environment = {**os.environ, "PYTHONPATH": str(place)}
 
     for command in ([str(place / "bin" / "dockerup")], [sys.executable, "-m", "dockerup"]):

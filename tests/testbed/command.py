@@ -15,6 +15,7 @@ from tests.testbed.namespace import RUN
 ROOT = Path(__file__).resolve().parents[2]
 # The command as it is in any tree, installed or not.
 INTERPRETED = (os.environ.get("DOCKERUP_TESTBED_PYTHON") or sys.executable, "-m", "dockerup")
+LONGEST_RUN = 300.0  # seconds, on a machine that is busy
 
 
 class Dockerup:
@@ -50,7 +51,7 @@ class Dockerup:
         (self.confdir / file_name).unlink()
 
     def run(
-        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = 60.0
+        self, *arguments: str, env: Mapping[str, str] | None = None, timeout: float = LONGEST_RUN
     ) -> subprocess.CompletedProcess[str]:
         """Run the command to its end; returns its exit code and all that it printed. `timeout` in seconds."""
         return subprocess.run(

@@ -9,6 +9,7 @@ import os
 import shutil
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from tests.testbed.kinds import Kind, chosen
 from tests.testbed.waiting import THRIFTY, Program, TestbedError
 
 _NOT_FREED = b"(Unable to complete atomic operation, key modified) deleting object [endpoint"
+CALL_TIMEOUT = 300  # seconds; a large image is imported and committed on a busy machine as well
 _BUILT_IN_NETWORKS = frozenset({"bridge", "host", "none"})
 
 
@@ -110,7 +112,18 @@ class Engine:
 
     def client(self) -> Any:
         """Return a new `docker.APIClient` of this engine; the caller closes it."""
-        return docker.APIClient(base_url=self.url, version="auto", timeout=60)
+        return docker.APIClient(base_url=self.url, version="auto", timeout=CALL_TIMEOUT)
+
+    def happened(self, since: float, *kinds: str) -> list[tuple[str, str]]:
+        """Return what happened to containers since a time, oldest first: a name, and one of the `kinds`.
+
+        These are the engine's words: "start", "die", "health_status: healthy". It remembers 256 events.
+        """
+        wanted = {"type": ["container"], "event": [*kinds]}
+        with contextlib.closing(self.client()) as client:
+            times = {"since": int(since), "until": int(time.time()) + 1}
+            events = [*client.events(**times, filters=wanted, decode=True)]
+        return [(event["Actor"]["Attributes"]["name"], event["Action"]) for event in events]
 
     def load(self, image: Image, reference: str) -> None:
         """Put an image into the engine under a reference, without any registry."""

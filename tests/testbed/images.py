@@ -132,9 +132,12 @@ def make_job_image(version: str = "1", *, exit_code: int = 0, **more: Any) -> Im
 
 
 def health_check(
-    command: str, *, interval: float = 0.2, timeout: float = 2.0, retries: int = 2, start_period: float = 0.0
+    command: str, *, interval: float = 0.2, timeout: float = 30.0, retries: int = 2, start_period: float = 0.0
 ) -> Mapping[str, Any]:
-    """Return an image config's Healthcheck that runs a shell command; the times are in seconds."""
+    """Return an image config's Healthcheck that runs a shell command; the times are in seconds.
+
+    A program that is slow to start on a busy machine must not make a container ill: hence the `timeout`.
+    """
     return {
         "Test": ["CMD-SHELL", command],
         "Interval": int(interval * SECOND),

@@ -13,6 +13,7 @@ from typing import Callable
 
 POLL_SECONDS = 0.02
 SELDOM_SECONDS = 0.1
+PATIENCE = 60.0  # seconds, for what takes one or two on a machine that is not busy
 # The engine starts several programs in Go for each container and layer; those look for garbage in a tenth of
 # the moment that they live.
 THRIFTY = {"GOGC": "400"}
@@ -25,7 +26,7 @@ class TestbedError(Exception):
 
 
 def wait_until(
-    condition: Callable[[], object], what: str, *, seconds: float = 20.0, every: float = POLL_SECONDS
+    condition: Callable[[], object], what: str, *, seconds: float = PATIENCE, every: float = POLL_SECONDS
 ) -> None:
     """Return once `condition()` is true, asked `every` so many seconds at first.
 
@@ -86,7 +87,7 @@ class Program:
         return self._process.pid
 
     def wait_until_ready(
-        self, ready: Callable[[], object], *, seconds: float = 40.0, every: float = POLL_SECONDS
+        self, ready: Callable[[], object], *, seconds: float = PATIENCE, every: float = POLL_SECONDS
     ) -> None:
         """Return once `ready()` is true. Raises TestbedError when the program ends or is late."""
 
@@ -107,7 +108,7 @@ class Program:
         except subprocess.TimeoutExpired:
             raise TestbedError(f"{self.name} runs on after {seconds:g} seconds\n{self.log_end()}") from None
 
-    def terminate(self, *, seconds: float = 20.0) -> None:
+    def terminate(self, *, seconds: float = PATIENCE) -> None:
         """Ask the program to end and wait for it; kill it when it does not within `seconds`."""
         self._process.terminate()
         try:
