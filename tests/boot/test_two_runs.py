@@ -14,6 +14,7 @@ from tests.testbed.host import Host
 from tests.testbed.proxy import Call, EngineProxy
 from tests.testbed.waiting import wait_until
 
+LONG = 300  # seconds; a boot takes ten on a machine that is not busy
 WAITS = "waiting up to 900 seconds: another run (process "
 
 
@@ -31,7 +32,7 @@ class Gate:
 
     def wait_for_run(self) -> None:
         """Return when a run is held up."""
-        wait_until(self._reached.is_set, "a run creates a container", seconds=60)
+        wait_until(self._reached.is_set, "a run creates a container", seconds=LONG)
 
     def open(self) -> None:
         """Let every run go on."""
@@ -85,7 +86,7 @@ def wait_until_it_waits(machine: Machine, boot: Future[Booted]) -> None:
         said = machine.run("grep", "-qF", WAITS, "/var/log/cloud-init.log")
         return boot.done() or said.exit_code == 0
 
-    wait_until(waits, "the boot waits for the lock", seconds=60)
+    wait_until(waits, "the boot waits for the lock", seconds=LONG)
 
 
 def test_boot_waits_for_crons_run_and_then_converges(
@@ -98,7 +99,7 @@ def test_boot_waits_for_crons_run_and_then_converges(
     assert not boot.done()
     assert systems.running() == {}
     gate.open()
-    done, booted = cron.result(60), boot.result(60)
+    done, booted = cron.result(LONG), boot.result(LONG)
     assert (done.exit_code, done.stdout, done.stderr) == (0, "own: created (not there)\n", "")
     assert (booted.extended, booted.exit_code, booted.errors, booted.loud_lines) == ("done", 0, [], [])
     assert len([line for line in booted.lines("INFO") if WAITS in line]) == 1
@@ -116,7 +117,7 @@ def test_crons_run_goes_away_silently_during_the_boots(
     assert (done.exit_code, done.stdout, done.stderr) == (75, "", "")
     assert not boot.done()
     gate.open()
-    booted = boot.result(60)
+    booted = boot.result(LONG)
     assert (booted.extended, booted.exit_code, booted.errors, booted.loud_lines) == ("done", 0, [], [])
     assert set(systems.running()) == {"own", "web"}
     done = machine.cron()
@@ -138,6 +139,6 @@ def test_run_that_does_not_end_fails_the_boot_and_is_named_and_the_list_is_left_
     assert "cloud-init single --name dockerup" in error
     assert systems.running() == {}
     gate.open()
-    assert cron.result(60).exit_code == 0
+    assert cron.result(LONG).exit_code == 0
     assert "web: created" in machine.cron().stdout
     assert set(systems.running()) == {"own", "web"}

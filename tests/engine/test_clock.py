@@ -19,6 +19,7 @@ from tests.engine.survival import assert_is_two, define_web, pushed_one_serves
 from tests.testbed.clock import Clock
 from tests.testbed.images import make_job_image, make_web_image
 from tests.testbed.proxy import Call, EngineProxy
+from tests.testbed.waiting import wait_until
 
 HOUR, DAY = 3600, 86400
 SOON = 90  # seconds, on a slow machine; what is wrong takes a day
@@ -36,7 +37,7 @@ def run(story: Story, clock: Clock, code: int = 0) -> Ran:
     ran = story.run(code=code, env=clock.environment)
     assert time.monotonic() - began < SOON
     assert story.states()["web"] == "running"
-    assert answer()
+    wait_until(answer, "it serves, or does so again")
     return ran
 
 

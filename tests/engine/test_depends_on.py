@@ -158,12 +158,16 @@ def test_service_waits_until_the_health_check_of_the_one_before_it_is_passed(sto
     slow = ["sh", "-c", "sleep 1; touch /tmp/ready; sleep 1000000"]
     story.define("the-db", APP, command=slow, healthCheck=check)
     define_after(story, "app", "the-db", "HEALTHY")
+    since = time.time()
 
     story.run()
 
-    assert story.inspect("the-db")["State"]["Health"]["Status"] == "healthy"
-    good = [one for one in story.inspect("the-db")["State"]["Health"]["Log"] if one["ExitCode"] == 0]
-    assert good[0]["Start"].rstrip("Z") < started(story, "app")
+    healthy = "health_status: healthy"
+    assert story.engine.happened(since, "start", healthy) == [
+        ("the-db", "start"),
+        ("the-db", healthy),
+        ("app", "start"),
+    ]
     story.nothing_to_do()
 
 
@@ -207,7 +211,7 @@ def test_dependents_of_one_that_cannot_start_are_named_with_the_cause(story: Sto
 def test_containers_that_do_not_depend_on_each_other_are_started_side_by_side(
     story: Story, proxy: EngineProxy
 ) -> None:
-    meeting = threading.Barrier(2, timeout=10)
+    meeting = threading.Barrier(2, timeout=30)
     met: list[str] = []
 
     def meet(call: Call) -> None:
@@ -231,16 +235,14 @@ def test_containers_that_are_not_listed_any_more_stop_before_those_they_depend_o
     define_after(story, names[1], names[0])
     define_after(story, names[2], names[1])
     story.run()
-    since = int(time.time())
+    since = time.time()
     for name in names:
         story.undefine(name)
 
     story.run()
 
     assert story.states() == {}
-    ends = {"type": ["container"], "event": ["die"]}
-    events = story.client.events(since=since, until=int(time.time()) + 1, filters=ends, decode=True)
-    assert [event["Actor"]["Attributes"]["name"] for event in events] == list(reversed(names))
+    assert story.engine.happened(since, "die") == [(name, "die") for name in reversed(names)]
 
 
 def test_circle_of_dependencies_is_an_error_that_names_the_way_round(story: Story) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.engine.stories import Story, answer, published, wait_for_answer
+from tests.engine.stories import Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_image, make_web_image, own_architecture
 from tests.testbed.proxy import EngineProxy
@@ -133,7 +133,7 @@ def test_registry_that_is_away_stops_nothing_and_is_said_once(story: Story) -> N
     assert (first.stdout, first.stderr) == ("", told)
     story.nothing_to_do()
     assert story.ids() == before
-    assert answer() == "one"
+    wait_for_answer("one")
 
 
 def test_registry_that_is_away_keeps_no_container_from_starting_from_the_local_image(story: Story) -> None:

@@ -140,11 +140,11 @@ def test_containers_that_run_come_over_and_run_on_with_what_they_were_asked(
         stop_signal="SIGKILL",
         healthcheck={"test": ["CMD", "true"], "interval": 5 * 10**9},
     )
+    client.connect_container_to_network("web", "back", aliases=["behind"])
+    client.start("web")  # each is started as soon as it can be: else dockerup takes it for started anew
     joined = client.create_host_config(network_mode="container:web", volumes_from=["web"])
     client.create_container(image, name="beside", entrypoint=["sleep"], command=["1000"], host_config=joined)
-    client.connect_container_to_network("web", "back", aliases=["behind"])
-    for name in ("web", "beside"):
-        client.start(name)
+    client.start("beside")
     wanted = reports(story, {"web": "web", "beside": "beside"})
     file = story.dockerup.confdir / "host.yaml"
 

@@ -12,6 +12,7 @@ from tests.engine.stories import PORT, Story, published, wait_for_answer
 from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import health_check, make_image, make_job_image, make_web_image
 from tests.testbed.proxy import EngineProxy
+from tests.testbed.waiting import wait_until
 
 HEADING = ["NAME", "STATE", "HEALTH", "IMAGE", "DIGEST", "SINCE", "RESTARTS", "PORTS", "SOURCE"]
 HEADING += ["LAST CHANGE (UTC)"]
@@ -100,9 +101,9 @@ def test_status_is_a_table_and_says_what_is_not_well(story: Story) -> None:
     story.client.remove_container("gone", force=True)
     story.wait_for_log("job", "1")
 
+    wait_until(lambda: story.inspect("sick")["State"]["Health"]["Status"] == "unhealthy", "sick is ill")
+
     ran = story.run("status", code=1)
-    while "unhealthy" not in ran.stdout:
-        ran = story.run("status", code=1)
 
     lines = ran.stdout.splitlines()
     rows = {line.split()[0]: line.split() for line in lines[1:5]}
@@ -123,11 +124,12 @@ def test_status_is_a_table_and_says_what_is_not_well(story: Story) -> None:
 
 def test_status_waits_until_all_is_well(story: Story) -> None:
     gets_ready = ("sh", "-c", "sleep 1; touch /ready; sleep 99999")
-    slow = make_image("slow", health=health_check("test -e /ready"), command=gets_ready)
+    check = health_check("test -e /ready", retries=1000)  # it is not ill before it is ready
+    slow = make_image("slow", health=check, command=gets_ready)
     story.define("app", story.load("app:1", slow))
     story.run()
 
-    ran = story.run("status", "--wait", "--timeout", "30")
+    ran = story.run("status", "--wait", "--timeout", "60")
 
     assert ran.stdout.splitlines()[1].split()[1:3] == ["running", "healthy"]
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 import shutil
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -41,24 +40,20 @@ def states(host: Host) -> Mapping[str, Mapping[str, Any]]:
     }
 
 
-def moment(text: str) -> datetime:
-    """Return a time of the engine's, which has nine digits and drops the zeros at their end."""
-    found = re.fullmatch(r"(.{19})(?:\.(\d+))?(Z|[+-]\d\d:\d\d)", text)
-    assert found, text
-    seconds, fraction, zone = found.groups()
-    return datetime.fromisoformat(f"{seconds}.{(fraction or '')[:6]:0<6}{'+00:00' if zone == 'Z' else zone}")
-
-
 def test_job_runs_once_the_database_is_healthy_and_the_service_once_the_job_has_ended(
     data: Path, machine: Machine, systems: Systems, host: Host
 ) -> None:
+    began = time.time()
     boot_well(machine, systems, text_of(EXAMPLE), ended=frozenset({"migrate"}))
-    state = states(host)
-    healthy = [moment(one["End"]) for one in state["db"]["Health"]["Log"] if one["ExitCode"] == 0]
-    job, service = state["migrate"], state["my-app"]
+    job, healthy = states(host)["migrate"], "health_status: healthy"
     assert (job["Status"], job["ExitCode"]) == ("exited", 0)
-    assert healthy[0] <= moment(job["StartedAt"])
-    assert moment(job["FinishedAt"]) <= moment(service["StartedAt"])
+    assert host.engine.happened(began, "start", "die", healthy) == [
+        ("db", "start"),
+        ("db", healthy),
+        ("migrate", "start"),
+        ("migrate", "die"),
+        ("my-app", "start"),
+    ]
 
 
 def test_job_that_fails_keeps_the_service_from_starting_and_the_boot_names_it(

@@ -121,7 +121,7 @@ class Engine:
         """
         wanted = {"type": ["container"], "event": [*kinds]}
         with contextlib.closing(self.client()) as client:
-            times = {"since": int(since), "until": int(time.time()) + 1}
+            times = {"since": f"{since:.6f}", "until": f"{time.time():.6f}"}
             events = [*client.events(**times, filters=wanted, decode=True)]
         return [(event["Actor"]["Attributes"]["name"], event["Action"]) for event in events]
 
