@@ -36,15 +36,20 @@ class Dockerup:
     def configure(self, **settings: object) -> None:
         """Write `dockerup.conf` anew with these settings and the test's own `confdir`."""
         lines = [f"confdir={self.confdir}", *(f"{key}={value}" for key, value in settings.items())]
-        self.config.write_text("\n".join(lines) + "\n")
-        self.config.chmod(0o644)
+        self._put(self.config, "\n".join(lines) + "\n")
 
     def define(self, file_name: str, content: object) -> Path:
         """Write a file in `confdir`: text as it is, anything else as YAML (which JSON is a part of)."""
         path = self.confdir / file_name
-        path.write_text(content if isinstance(content, str) else yaml.safe_dump(content))
-        path.chmod(0o644)
+        self._put(path, content if isinstance(content, str) else yaml.safe_dump(content))
         return path
+
+    def _put(self, path: Path, text: str) -> None:
+        """Write a file at once: whoever reads it meanwhile reads all of it, or of what was there before."""
+        draft = self._home / "draft"
+        draft.write_text(text)
+        draft.chmod(0o644)
+        draft.replace(path)
 
     def undefine(self, file_name: str) -> None:
         """Remove a file from `confdir`."""
