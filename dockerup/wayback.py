@@ -95,7 +95,7 @@ def _giving_way(
 
 
 def _bring_back(group: list[Decision], chain: Chain) -> Mapping[ContainerId, tuple[int, ...]]:
-    """Let the old ones serve again, each beside those that it can do without; return the last steps of each."""
+    """Let the old ones serve again, each beside those that it can do without; return where each ends."""
     owner = {old.container_id: one for one in group for old in _opened(one).olds}
     olds = {old.container_id: old for one in group for old in _opened(one).olds}
     needed = _needed(olds, chain.host)
@@ -111,10 +111,9 @@ def _bring_back(group: list[Decision], chain: Chain) -> Mapping[ContainerId, tup
 
 
 def _comes_after(one: Container, other: Container) -> bool:
-    """Tell whether a container is started after another: the engine needs that to run, or its entry says so."""
-    return other.container_id in needs_running(one) or entry_of(other) in labels.read_list(
-        one.labels, labels.AFTER
-    )
+    """Tell whether a container is started after another, by the engine's needs or by its entry's word."""
+    asked = labels.read_list(one.labels, labels.AFTER)
+    return other.container_id in needs_running(one) or entry_of(other) in asked
 
 
 def _serve_again(old: Container, decision: Decision, olds: Collection[ContainerId], chain: Chain) -> None:
