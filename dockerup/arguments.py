@@ -19,7 +19,7 @@ exit codes of apply:
   1    something listed does not run as listed; each is named on stderr
   2    the usage or the configuration is wrong, or the list is not whole
   75   another run is at work
-  130, 143  ended by SIGINT, SIGTERM
+  129, 130, 143  ended by SIGHUP, SIGINT, SIGTERM
 
 files:
   /etc/dockerup/dockerup.conf     settings, one key=value a line, such as unmanaged=keep

@@ -7,17 +7,15 @@ import functools
 import json
 import logging
 import os
-import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from threading import Event, Timer
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dockerup.arguments import parsed
 from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, Origin, Problem, instead
 from dockerup.settings import SETTINGS
+from dockerup.stopper import Stopper
 
 if TYPE_CHECKING:
     from dockerup.configuration import Configuration
@@ -82,7 +80,7 @@ def _validate(options: argparse.Namespace) -> int:
 
 
 def _apply(options: argparse.Namespace) -> int:
-    stop = _Stopper()
+    stop = Stopper()
     configuration = _load(options)
     code = _one_run(configuration, options, stop)
     while options.server and not stop.signal:
@@ -93,7 +91,7 @@ def _apply(options: argparse.Namespace) -> int:
     return stop.exit_code or code
 
 
-def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: _Stopper) -> Run:
+def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: Stopper) -> Run:
     """Return the run that was asked for. Raises InvalidInputError for a name to retry that nobody lists."""
     from dockerup.rounds import Run
 
@@ -123,7 +121,7 @@ def _listener(options: argparse.Namespace) -> Listener:
     return Listener(pulling=on_terminal(say, bars=not options.verbose))
 
 
-def _again(before: Configuration, options: argparse.Namespace, stop: _Stopper) -> Configuration:
+def _again(before: Configuration, options: argparse.Namespace, stop: Stopper) -> Configuration:
     """Run once more with what is written now, and return that; settings that cannot be used let all be."""
     try:
         configuration = _load(options)
@@ -134,7 +132,7 @@ def _again(before: Configuration, options: argparse.Namespace, stop: _Stopper) -
     return configuration
 
 
-def _one_run(configuration: Configuration, options: argparse.Namespace, stop: _Stopper) -> int:
+def _one_run(configuration: Configuration, options: argparse.Namespace, stop: Stopper) -> int:
     from dockerup.connection import engine_url
     from dockerup.reconcile import reconcile
     from dockerup.state import BusyError, Cache, lock_path, locked
@@ -324,35 +322,3 @@ _COMMANDS = {
     "setup": _setup,
     "import": _import,
 }
-
-
-class _Stopper:
-    """SIGTERM and SIGINT ask a run to begin nothing new; what is half done is finished."""
-
-    def __init__(self) -> None:
-        self.asked = Event()
-        self.signal = 0
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._ask)
-
-    def _ask(self, number: int, _frame: object) -> None:
-        self.signal = number
-        self.asked.set()
-
-    @contextmanager
-    def deadline(self, seconds: float) -> Iterator[None]:
-        """Ask the run to begin nothing new once it has taken this long."""
-        timer = Timer(seconds, self.asked.set)
-        timer.daemon = True
-        timer.start()
-        try:
-            yield
-        finally:
-            timer.cancel()
-            if not self.signal:
-                self.asked.clear()
-
-    @property
-    def exit_code(self) -> int:
-        """128 and the number of the signal, 0 when there was none."""
-        return 128 + self.signal if self.signal else 0

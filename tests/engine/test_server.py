@@ -5,6 +5,7 @@ from __future__ import annotations
 import select
 import signal
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,8 +16,24 @@ import pytest
 
 from tests.engine.stories import Story
 from tests.engine.stories import story_fixture as story_fixture
+from tests.testbed.command import ROOT
 from tests.testbed.proxy import Call, EngineProxy, kill_client
 from tests.testbed.waiting import send_signal, wait_until
+
+ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# A signal that comes as the main thread holds the lock of the event, as in the middle of a wait for it.
+SIGNALLED_IN_A_WAIT = """
+import os, signal, sys, time
+from dockerup.stopper import Stopper
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+stop = Stopper()
+for number in map(int, sys.argv[1:]):
+    with stop.asked._cond:
+        os.kill(os.getpid(), number)
+        time.sleep(0.1)
+stop.asked.wait()
+print(stop.exit_code)
+"""
 
 
 @contextmanager
@@ -103,7 +120,7 @@ def test_runs_for_two_engines_do_not_wait_for_each_other(
         assert story.states() == {"app": "running"}
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=["SIGTERM", "SIGINT"])
+@pytest.mark.parametrize("number", ENDING, ids=str)
 def test_ended_run_finishes_the_replacement_that_it_is_in_and_begins_no_other(
     story: Story, proxy: EngineProxy, gate: Gate, number: signal.Signals
 ) -> None:
@@ -132,6 +149,14 @@ def test_ended_run_finishes_the_replacement_that_it_is_in_and_begins_no_other(
     assert story.states() == {"one": "running", "two": "running"}
     assert not set(before.values()) & set(story.ids().values())
     story.nothing_to_do()
+
+
+def test_signal_in_the_middle_of_a_wait_is_heard_and_one_that_is_ignored_is_not() -> None:
+    command = [sys.executable, "-c", SIGNALLED_IN_A_WAIT, *(f"{int(one)}" for one in reversed(ENDING))]
+
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=10, check=True)
+
+    assert ran.stdout == f"{128 + signal.SIGINT}\n", "the first that was not ignored"
 
 
 def test_server_runs_each_interval_until_it_is_ended(story: Story) -> None:

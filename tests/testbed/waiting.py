@@ -42,20 +42,21 @@ def wait_until(
 
 
 def send_signal(pid: int, number: signal.Signals) -> None:
-    """Send a signal to a process, and return once its first thread has taken it and rests again.
+    """Send a signal to a process, and return once it was taken and all threads of the process rest again.
 
-    Python's handlers run in that thread: others may go on for a while before it has its turn on a busy
-    machine. Nothing must hold it up: the others wait for something from outside. The fields are in proc(5).
+    Python's handlers run in the first of them, and tell others: those may go on for a while before they have
+    their turn on a busy machine. Each has to wait for something from outside. The fields are in proc(5).
     """
     os.kill(pid, number)
     wait_until(lambda: _rests_without(pid, number), f"{number.name} is heard by {pid}")
 
 
 def _rests_without(pid: int, number: signal.Signals) -> bool:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    status = dict(line.split(":", 1) for line in lines)
-    pending = int(status["SigPnd"], 16) | int(status["ShdPnd"], 16)
-    return status["State"].split()[0] == "S" and not pending & 1 << number - 1
+    texts = [path.read_text() for path in Path(f"/proc/{pid}/task").glob("*/status")]
+    threads = [dict(line.split(":", 1) for line in text.splitlines()) for text in texts]
+    pending = [int(one[key], 16) for one in threads for key in ("SigPnd", "ShdPnd")]
+    rest = all(one["State"].split()[0] == "S" for one in threads)
+    return rest and not any(one & 1 << number - 1 for one in pending)
 
 
 def free_port() -> int:
