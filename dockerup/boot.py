@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -13,6 +14,7 @@ from typing import Callable
 from dockerup.configuration import Configuration, load
 from dockerup.desired import NoSourceError
 from dockerup.listener import Listener, Stage
+from dockerup.outlets import tell
 from dockerup.problems import DockerupError
 from dockerup.pull_display import lines
 from dockerup.reconcile import reconcile
@@ -124,7 +126,7 @@ def _try_for(seconds: float, act: Callable[[], None], passing: type[DockerupErro
 def _say(log: Logger, line: str) -> None:
     """Say a line in cloud-init's log, and on the console that cloud-init-output.log is made of."""
     log.info("%s", line)
-    print(f"dockerup: {line}", flush=True)
+    tell([f"dockerup: {line}"], sys.stdout)
 
 
 def _raise_for(report: Report) -> None:

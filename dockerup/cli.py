@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dockerup.arguments import parsed
+from dockerup.outlets import let_go, prepare, show, tell
 from dockerup.problems import DockerupError, InvalidInputError, NoPackageError, Origin, Problem, instead
 from dockerup.settings import SETTINGS
 from dockerup.stopper import Stopper
@@ -31,7 +32,15 @@ STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word,
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return the exit code."""
-    options = parsed(sys.argv[1:] if arguments is None else arguments)
+    prepare()
+    os.umask(0o022 | os.umask(0o022))  # what others could write to would not be read again
+    try:
+        return _code_of(parsed(sys.argv[1:] if arguments is None else arguments))
+    finally:
+        let_go()
+
+
+def _code_of(options: argparse.Namespace) -> int:
     _log_to_stderr(options.verbose)
     try:
         return _COMMANDS[options.command](options)
@@ -42,9 +51,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
-        # The reader, `head` say, has what it wanted; Python must not complain of it when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 0  # the reader, `head` say, has what it wanted
+    except OSError as error:
+        return _fail(DockerupError(str(error)), options)
 
 
 def _log_to_stderr(verbose: bool) -> None:
@@ -63,7 +72,7 @@ def _load(options: argparse.Namespace) -> Configuration:
 def _schema(_options: argparse.Namespace) -> int:
     from dockerup.keys import json_schema
 
-    print(json.dumps(json_schema(), indent=2))
+    show(json.dumps(json_schema(), indent=2))
     return 0
 
 
@@ -72,10 +81,9 @@ def _validate(options: argparse.Namespace) -> int:
 
     files = options.files
     problems = problems_of_files(files) if files else problems_of_host(_load(options))
-    for problem in problems:
-        print(problem, file=sys.stderr)
+    tell(problems, sys.stderr)
     if not problems and not options.quiet:
-        print("No faults found.")
+        tell(["No faults found."], sys.stdout)
     return USAGE if problems else 0
 
 
@@ -145,8 +153,7 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: St
             return _say(report, options, cache)
     except BusyError as busy:
         stuck = [f"dockerup: process {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
-        for line in cache.news(stuck) if busy.seconds > STUCK_AFTER else []:
-            print(line, file=sys.stderr)
+        tell(cache.news(stuck) if busy.seconds > STUCK_AFTER else [], sys.stderr)
         return BUSY
     except DockerupError as error:
         if not options.server:
@@ -163,16 +170,13 @@ def _say(report: Report, options: argparse.Namespace, cache: Cache) -> int:
     from dockerup.show import as_json
 
     if options.json:
-        print(as_json(report, report.exit_code))
+        tell([as_json(report, report.exit_code)], sys.stdout)
         return report.exit_code
     if not options.quiet:
-        for change in report.changes:
-            if not change.error:
-                print(change)
+        tell((change for change in report.changes if not change.error), sys.stdout)
     lines = report.complaints + ([] if options.quiet else list(report.notes))
     fresh = cache.news(lines)
-    for line in lines if _a_person_asks(options) else fresh:
-        print(line, file=sys.stderr)
+    tell(lines if _a_person_asks(options) else fresh, sys.stderr)
     return report.exit_code
 
 
@@ -184,9 +188,8 @@ def _plan(options: argparse.Namespace) -> int:
 
     report = reconcile(_load(options), Run(Cache(options.cache), os.environ, act=False))
     code = _plan_code(report, detailed=options.detailed_exitcode)
-    print(as_json(report, code) if options.json else plan_text(report))
-    for line in [*report.faults, *report.notes]:
-        print(line, file=sys.stderr)
+    show(as_json(report, code) if options.json else plan_text(report))
+    tell([*report.faults, *report.notes], sys.stderr)
     return code
 
 
@@ -206,9 +209,8 @@ def _status(options: argparse.Namespace) -> int:
     run = Run(Cache(options.cache), os.environ, inspect=True)
     report = wait_until_well(_load(options), run, options.timeout if options.wait else 0)
     last = last_changes(options.cache)
-    print(as_json(report, report.exit_code, last) if options.json else table(report.rows, last))
-    for line in report.faults:
-        print(line, file=sys.stderr)
+    show(as_json(report, report.exit_code, last) if options.json else table(report.rows, last))
+    tell(report.faults, sys.stderr)
     return report.exit_code
 
 
@@ -224,12 +226,12 @@ def _history(options: argparse.Namespace) -> int:
     ]
     if options.json:
         for entry in found:
-            print(as_json(entry))
+            show(as_json(entry))
     elif found:
-        print(table(found))
+        show(table(found))
     else:
         which = f" of {options.name}" * bool(options.name) + f" since {options.since}" * bool(options.since)
-        print(f"No changes{which} are in the history in {options.cache}.")
+        show(f"No changes{which} are in the history in {options.cache}.")
     return 0
 
 
@@ -239,11 +241,11 @@ def _import(options: argparse.Namespace) -> int:
     imported = _imported(options)
     text = write.as_text(imported)
     if not options.output:
-        print(text, end="")
+        show(text, end="")
         return 0
     write.put(options.output, text, overwrite=options.overwrite)
     if not options.quiet:
-        print(f"{options.output}: {write.summary(imported)}")
+        tell([f"{options.output}: {write.summary(imported)}"], sys.stdout)
     return 0
 
 
@@ -273,12 +275,10 @@ def _setup(options: argparse.Namespace) -> int:
         setup = host_setup.plan_removal(facts)
     else:
         setup = host_setup.plan_setup(facts, timer=options.timer, schema=not options.no_schema)
-    for line in setup.preview() if options.dry_run else host_files.apply(setup.actions, options.root):
-        print(line)
+    tell(setup.preview() if options.dry_run else host_files.apply(setup.actions, options.root), sys.stdout)
     if not setup.actions:
-        print("Nothing to do: all is in place." if not options.remove else "Nothing to undo.")
-    for note in setup.notes:
-        print(note)
+        tell(["Nothing to do: all is in place." if not options.remove else "Nothing to undo."], sys.stdout)
+    tell(setup.notes, sys.stdout)
     return 0
 
 
@@ -293,10 +293,10 @@ def _fail(error: DockerupError, options: argparse.Namespace) -> int:
     text = str(error) if isinstance(error, InvalidInputError) else f"dockerup: {error}"
     code = 1 if options.detailed_exitcode else error.exit_code
     if options.json:
-        print(json.dumps({"exitCode": code, "error": text}))
+        tell([json.dumps({"exitCode": code, "error": text})], sys.stdout)
     old = options.command == "apply" and not _is_news(text, options)
     if not old or _a_person_asks(options):
-        print(text, file=sys.stderr)
+        tell([text], sys.stderr)
     return code
 
 

@@ -17,6 +17,7 @@ import pytest
 
 from tests.engine.stories import Ran, Story
 from tests.engine.stories import story_fixture as story_fixture
+from tests.testbed.command import ROOT
 from tests.testbed.namespace import unmount
 from tests.testbed.proxy import Call, EngineProxy
 
@@ -308,3 +309,13 @@ def test_exit_code_is_that_of_the_work_also_when_nothing_can_be_kept(
             quiet_about_itself(ran)
     story.undefine("bad")
     recovers(story)
+
+
+def test_cache_that_is_made_under_no_umask_is_nobody_else_s_to_write(story: Story) -> None:
+    story.define("app", story.load("app:1"))
+    command = ["sh", "-c", 'umask 0; exec "$@"', "sh", *story.dockerup.command()]
+
+    subprocess.run(command, cwd=ROOT, env=story.dockerup.environment(), check=True, timeout=60)
+
+    made = [story.dockerup.cache, *story.dockerup.cache.rglob("*")]
+    assert [path for path in made if path.stat().st_mode & 0o022] == []

@@ -169,6 +169,7 @@ def test_server_runs_each_interval_until_it_is_ended(story: Story) -> None:
         story.wait_for_state("app", "running")
         story.define("more", image)
         story.wait_for_state("more", "running")
+        assert select.select([server.stdout], [], [], 30)[0], "what was done is said at once"
         server.send_signal(signal.SIGTERM)
 
         code, stdout, stderr = ended(server)

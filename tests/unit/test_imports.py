@@ -14,7 +14,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 # Who asks the world something or changes it, or has to do with those who do. All others decide, and are pure.
 ACTING = """
-cc_dockerup __main__ cli stopper boot validate reconcile rounds waiting execute watch configuration connection
+cc_dockerup __main__ cli stopper outlets
+boot validate reconcile rounds waiting execute watch configuration connection
 engine engine_client local_engine sdk streams neighbour
 registry registry_site endpoints transport http_session plain_http authorization
 credentials credential_helper pull pull_display
