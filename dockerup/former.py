@@ -30,7 +30,7 @@ from dockerup.joined import lost_networks
 from dockerup.keeper import bindings, same_bonds, same_image
 from dockerup.keys import CONTAINER_KEYS, SECRETS
 from dockerup.keys.row import EACH, Change
-from dockerup.later import image_now, newest_proven
+from dockerup.later import image_now
 from dockerup.memory import failed_name
 from dockerup.snapshot import Container, ContainerId, Detail, Snapshot
 from dockerup.spec import ContainerSpec
@@ -78,7 +78,7 @@ def former_specs(desired: Desired, observed: Snapshot, now: float) -> tuple[Cont
 def _failed_before(host: Host) -> Iterator[tuple[ContainerSpec, Container]]:
     """Give the entries of which something failed, each with what serves and is not as listed."""
     for spec in host.desired.specs if host.memories else ():
-        one = newest_proven(spec, host) if spec.name in host.memories else None
+        one = host.newest_proven(spec.name) if spec.name in host.memories else None
         if one is not None and differs(one, spec, host.observed):
             yield spec, one
 

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 
 from dockerup import labels
+from dockerup.definition import described
 from dockerup.desired import Desired
 from dockerup.due import not_due
 from dockerup.image import Answer, ImageRef
 from dockerup.images import LocalImages, told_by_a_registry, wanted_image
 from dockerup.memory import LONGEST_DELAY, Memory, failed_name, failed_names, memory_of
 from dockerup.records import dataclass
-from dockerup.snapshot import Container, ContainerId, Snapshot
+from dockerup.snapshot import Container, ContainerId, Image, Snapshot
 from dockerup.spec import ContainerSpec
 
 BUILD_TIME = 3600  # seconds that an image build is left alone
@@ -140,19 +141,42 @@ class Host:
         found = self.by_name.get(failed_name(name, former=former))
         return found if found is not None and found.labels.get(labels.NAME) == name else None
 
+    def newest_proven(self, name: str) -> Container | None:
+        """Return the container of an entry that was proven last, or began last where none was.
+
+        One that a replacement is not through with was proven, and what failed was not.
+        """
+        found = [one for one in self.families.get(name, ()) if managed(one) and not is_failed(one)]
+        proven = {old for one in found for old, was in labels.read_replaced(one.labels).items() if was.ran}
+
+        def age(one: Container) -> tuple[object, ...]:
+            began = one.state != "created"
+            generation = labels.generation(one.labels)
+            return one.container_id in proven, began, generation, one.running, one.container_id
+
+        return max(found, key=age, default=None)
+
+    def image_of(self, one: Container, spec: ContainerSpec) -> Image | None:
+        """Return the image of an entry's container, None when another is asked for by now."""
+        was = described(one.labels).get("image")
+        return self.local.by_id.get(one.image_id) if was in {None, spec.definition["image"]} else None
+
     def memory_in(self, failed: Container, spec: ContainerSpec) -> Memory:
         """Return what a failed container says of what an entry lists now."""
         image = wanted_image(spec, self.local, self.answers)
+        latest = self.newest_proven(spec.name)
+        here = self.image_of(latest, spec) if latest is not None else None
         waits, _ = not_due(spec, image.digest, self.policy.first_seen, self.now)
-        kept = waits or self._holds_image(self.beside.get(spec.name), spec.name)
-        others = (one for one in self.families.get(spec.name, ()) if kept and one is not failed)
+        # It failed with what serves as well: whether the definition is good is not known yet.
+        bad = here is not None and self._holds_image(self.beside.get(spec.name), spec.name)
         return memory_of(
             spec,
             failed,
             image,
             self.policy.health_timeout,
             told=told_by_a_registry(spec, self.answers),
-            meanwhile=[one.image_id for one in others if not is_failed(one)],
+            now=here if waits or bad else image.local,
+            newest=not bad,
         )
 
     def memory(self, name: str) -> Memory | None:

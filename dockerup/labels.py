@@ -20,6 +20,7 @@ CAUSE = "dockerup.cause"  # the kind of cause that it was created for, a name of
 GROUP = "dockerup.group"  # JSON: the entries that were replaced together with it
 AFTER = "dockerup.after"  # JSON: the entries that it was started after, and is stopped before
 ATTEMPT = "dockerup.attempt"  # counts the tries of one definition with one image
+FAILED_WITH = "dockerup.failed-with"  # JSON: ids of other images with which its definition failed before
 FORMER = "dockerup.former"  # "true": made from what served, while the listed definition was held back
 ADOPTED = "dockerup.adopted"  # on no container: on those only that are seen as if they had labels
 NETWORK = "dockerup.network"  # on a network: dockerup made it

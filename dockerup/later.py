@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import replace
 
-from dockerup import labels
 from dockerup.again import may_start
-from dockerup.definition import described
 from dockerup.due import not_due, utc
-from dockerup.host import Host, is_failed, managed
+from dockerup.host import Host
 from dockerup.images import WantedImage, of_platform, same_for_platform, wanted_image
 from dockerup.snapshot import Container, Image
 from dockerup.spec import ContainerSpec
@@ -24,7 +22,7 @@ def image_now(spec: ContainerSpec, host: Host, without: Collection[str] = ()) ->
 
     `without` are the ids of containers that will not be there.
     """
-    newest, latest = wanted_image(spec, host.local, host.answers), newest_proven(spec, host)
+    newest, latest = wanted_image(spec, host.local, host.answers), host.newest_proven(spec.name)
     here = _here(spec, latest, host)
     memory = host.failed_image(spec.name)
     if here is None:
@@ -52,26 +50,8 @@ def _as_it_is(spec: ContainerSpec, here: Image, host: Host) -> WantedImage:
     return WantedImage(here, None, host.local.digest_of(here.image_id, spec.image), certain=True)
 
 
-def newest_proven(spec: ContainerSpec, host: Host) -> Container | None:
-    """Return the container of an entry that was proven last, or began last where none was.
-
-    One that a replacement is not through with was proven, and what failed was not.
-    """
-    found = [one for one in host.families.get(spec.name, ()) if managed(one) and not is_failed(one)]
-    proven = {old for one in found for old, was in labels.read_replaced(one.labels).items() if was.ran}
-
-    def age(one: Container) -> tuple[object, ...]:
-        began = one.state != "created"
-        return one.container_id in proven, began, labels.generation(one.labels), one.running, one.container_id
-
-    return max(found, key=age, default=None)
-
-
 def _here(spec: ContainerSpec, latest: Container | None, host: Host) -> Image | None:
     """Return the image of the container that an entry runs, None when another is asked for by now."""
     if latest is None:
         return host.local.by_tag.get(spec.image.familiar) if spec.name in host.memories else None
-    was = described(latest.labels).get("image")
-    if was is not None and was != spec.definition["image"]:
-        return None
-    return host.local.by_id.get(latest.image_id)
+    return host.image_of(latest, spec)

@@ -7,15 +7,13 @@ definition that served (see `former`) is remembered beside that one, as `NAME.do
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from dockerup import labels
 from dockerup.definition import definition_hash
 from dockerup.due import utc
 from dockerup.images import WantedImage
 from dockerup.keys.row import Change
 from dockerup.records import dataclass
-from dockerup.snapshot import Container, ImageId
+from dockerup.snapshot import Container, Image, ImageId
 from dockerup.spec import ContainerSpec
 
 FIRST_DELAY = 300  # seconds
@@ -27,12 +25,13 @@ _MOST_DOUBLINGS = 10
 class Memory:
     """A failed container. `stale`: the definition or the image is another by now; else it may be tried again
     after `until` (seconds since the epoch). `of_image`: only a newer image was the cause, and it is that one
-    still."""
+    still. `images` are all with which the definition failed that is listed now."""
 
     one: Container
     stale: bool
     until: float
     of_image: bool
+    images: frozenset[ImageId]
 
 
 def next_try(memory: Memory, name: str) -> str:
@@ -57,12 +56,12 @@ def memory_of(
     health_timeout: int,
     *,
     told: bool,
-    meanwhile: Collection[ImageId] = (),
+    now: Image | None,
+    newest: bool,
 ) -> Memory:
     """Return what a failed container says of what an entry lists now. `told`: a registry told its digest.
 
-    `meanwhile` are the images that the entry's containers have, where its newest has to wait: what
-    failed with one of those would be tried with it again.
+    `now` is the image with which the definition would be tried by now, `newest`: or it is `image`.
     """
     hashes = {
         labels.HASH: definition_hash(spec.definition, Change.REPLACE),
@@ -75,7 +74,9 @@ def memory_of(
     until = failed.created + spec.health_timeout(health_timeout) + delay
     same_image = _same_image(failed, image, told=told)
     of_image = same_image and failed.labels.get(labels.CAUSE) == "IMAGE"
-    return Memory(failed, not (same and (same_image or failed.image_id in meanwhile)), until, of_image)
+    images = {failed.image_id, *map(ImageId, labels.read_list(failed.labels, labels.FAILED_WITH))}
+    known = (newest and same_image) or (now is not None and now.image_id in images)
+    return Memory(failed, not (same and known), until, of_image, frozenset(images if same else ()))
 
 
 def _same_image(failed: Container, image: WantedImage, *, told: bool) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dockerup import labels
 from dockerup.decision import Decision
 from dockerup.definition import definition_hash, describe
+from dockerup.host import Host
 from dockerup.keys.row import Change
 from dockerup.sheet import Chain
 from dockerup.snapshot import Container
@@ -55,6 +56,16 @@ def _replaced_labels(decision: Decision, standing: Sequence[Container], chain: C
         labels.CAUSE: decision.cause.why.name,
         labels.ATTEMPT: str(1 if asked else 1 + max(tries, default=0)),
     }
+    failed_with = _failed_with(decision.spec.name, chain.host)
+    if failed_with:
+        found[labels.FAILED_WITH] = labels.write_list(failed_with)
     if len(chain.mates) > 1:
         found[labels.GROUP] = labels.write_list(chain.mates)
     return found
+
+
+def _failed_with(name: str, host: Host) -> frozenset[str]:
+    """Return the images with which an entry's definition failed before, as far as any container has them."""
+    memory = host.memories.get(name)
+    used = {one.image_id for one in host.observed.containers}
+    return memory.images & used if memory is not None else frozenset()

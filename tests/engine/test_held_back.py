@@ -103,6 +103,21 @@ def test_newer_image_comes_to_what_serves_while_the_listed_definition_fails(
     assert_mended(story, "best")
 
 
+def test_new_definition_that_came_with_a_bad_image_is_made_with_the_image_that_serves(story: Story) -> None:
+    good_web(story)
+    push_bad_one(story, "worse")
+    list_better(story)
+    for _ in range(2):  # with the definition that is listed, and with that which serves
+        assert "web: not replaced" in story.run(code=1).stderr
+        wait_for_answer("good")
+
+    assert "web: replaced (definition changed: " in story.run().stdout
+    wait_for_answer("good")
+    assert "BETTER=yes" in story.inspect("web")["Config"]["Env"]
+    assert story.states() == {"web": "running", FAILED_IMAGE: "exited"}
+    assert_rests(story, "web", FAILED_IMAGE)
+
+
 def test_newer_image_of_the_tag_that_serves_comes_while_another_tag_is_listed_and_fails(story: Story) -> None:
     good_web(story, env={"TOKEN": SECRET}, memory="64m")
     story.registry.push(make_image("next", command=EXITS), "web", tag="next")

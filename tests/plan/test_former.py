@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,10 +16,11 @@ from dockerup.changes import changes_of
 from dockerup.history_entries import entries_of
 from dockerup.host import Policy
 from dockerup.memory import failed_names
+from dockerup.outcome import Result
 from dockerup.plan import make_plan
 from dockerup.snapshot import Snapshot
 from dockerup.steps import Create
-from tests.model import Box, Model
+from tests.model import Box, Model, sha256
 from tests.plan.conftest import profile
 from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import PUSHED, content_of, documents, new_model
@@ -366,3 +367,73 @@ def test_new_definition_that_serves_is_told_though_a_newer_image_fails_after_it_
     ]
     assert all(one.down is not None for one in entries)
     assert entries[0].after == entries[1].before == entries[0].before != entries[1].after
+
+
+def tries(results: Sequence[Result]) -> list[tuple[str, str]]:
+    """Return the value of KEY and the image's version of each new container, in their order."""
+    made = [one.node.step for one in results if isinstance(one.node.step, Create)]
+    return [(step.spec.definition.get("env", {}).get("KEY", ""), version_of(step)) for step in made]
+
+
+def version_of(step: Create) -> str:
+    digests = {f"manifest of {content_of('shop/web:1', n).image_id}": n for n in (1, 2)}
+    told = dict(step.labels)[labels.DIGEST]
+    return next(str(n) for text, n in digests.items() if sha256(text) == told)
+
+
+def with_a_bad_image(**env: str) -> Case:
+    """Return a host for which a new definition and a newer image, which fails, came together."""
+    case = Case(Listing((FORMER,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.listing = Listing(({**FORMER, "env": {"KEY": "new", **env}},))
+    push(case, 2, {"shop/web:1"})
+    case.model.calls.clear()
+    return case
+
+
+def assert_new_definition_serves(case: Case) -> None:
+    box = case.model.by_name("web")
+    assert (box.env.get("KEY"), box.image_id) == ("new", content_of("shop/web:1", 1).image_id), case.model
+    assert {box.name for box in case.model.boxes.values()} == {"web", "web.dockerup-failed-image"}
+    assert case.plan().changes == (), str(case.plan())
+
+
+def test_new_definition_that_came_with_a_bad_image_is_made_with_the_image_that_serves_at_once() -> None:
+    case = with_a_bad_image()
+    assert tries(case.settle()) == [("new", "2"), ("", "2"), ("new", "1")]
+    assert_new_definition_serves(case)
+
+
+@pytest.mark.parametrize("runs", [0, 1, 2])
+def test_new_definition_that_came_with_a_bad_image_serves_wherever_one_of_its_runs_is_killed(
+    runs: int,
+) -> None:
+    case = with_a_bad_image()
+    for _ in range(runs):
+        case.run()
+        case.model.calls.clear()
+    for call, killed in enumerate(interrupted(case), 1):
+        if call % 2:
+            killed.model.reboot()
+        assert len(tries(killed.settle())) <= MOST_TRIES
+        assert_new_definition_serves(killed)
+
+
+def test_definition_that_failed_with_either_image_is_not_made_again_with_the_first() -> None:
+    case = Case(Listing((FORMER,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.listing = Listing(({**FORMER, "env": {"KEY": "new", "EXITS": "1"}},))
+    assert tries(case.settle()) == [("new", "1")]
+    push(case, 2, {"shop/web:1"})
+    assert tries(case.settle()) == [("new", "2"), ("", "2")]
+    assert case.plan().changes == ()
+
+
+def test_definition_and_image_that_both_fail_are_tried_less_and_less_often() -> None:
+    case = with_a_bad_image(EXITS="1")
+    assert tries(case.settle()) == [("new", "2"), ("", "2"), ("new", "1")]
+    made: list[tuple[int, tuple[str, str]]] = []
+    for minute in range(0, 24 * 60, 4):
+        case.model.clock += 240
+        made += [(minute, one) for one in tries(case.run())]
+    assert len(made) <= 2 * 8, made  # of either, after 5 minutes, 10, 20 and so on
