@@ -164,7 +164,7 @@ def assert_status_tells_the_next_try(story: Story, failed: str, health_timeout: 
 
 def assert_tells_the_next_try(story: Story, text: str, failed: str, health_timeout: int) -> None:
     name = failed.partition(".")[0]
-    found = re.search(rf"^ *{name}: .*tried again after ([0-9-]+ [0-9:]+ UTC)", text, re.MULTILINE)
+    found = re.search(rf"^ *{name}: .*?tried again after ([0-9-]+ [0-9:]+ UTC)", text, re.MULTILINE)
     assert found, text
     created = datetime.strptime(story.inspect(failed)["Created"][:19], "%Y-%m-%dT%H:%M:%S")
     due = created.replace(tzinfo=timezone.utc) + timedelta(seconds=FIRST_DELAY + health_timeout)
