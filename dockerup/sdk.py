@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from importlib.metadata import version
 from typing import Any, Callable
 
@@ -15,6 +16,7 @@ import docker
 import requests
 from docker import errors as docker_errors
 from docker.transport import UnixHTTPAdapter
+from docker.utils import config as docker_config
 from docker.utils import kwargs_from_env, parse_host
 from requests.adapters import HTTPAdapter
 
@@ -28,7 +30,17 @@ def client_of(url: str, api: str, environ: Mapping[str, str]) -> Any:
     _teach_new_requests()
     _check_address(url)
     tls = kwargs_from_env(environment={**environ, "DOCKER_HOST": url}).get("tls") or False
-    return docker.APIClient(base_url=url, version=api, timeout=CALL_TIMEOUT, tls=tls)
+    client = partial(docker.APIClient, base_url=url, version=api, timeout=CALL_TIMEOUT, tls=tls)
+    try:
+        return client()
+    except Exception:  # of any kind, where it falls over what stands in docker's own file
+        _read_no_file()
+        return client()
+
+
+def _read_no_file() -> None:
+    """Let the SDK take docker's config.json for absent: its logins are read elsewhere, entry by entry."""
+    docker_config.find_config_file = lambda *_path: None
 
 
 def _check_address(url: str) -> None:

@@ -65,8 +65,9 @@ def locked(path: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise _busy(descriptor) from None
-        os.truncate(descriptor, 0)
-        os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.monotonic()}).encode(), 0)
+        with suppress(OSError):  # without room it is held all the same, by somebody unknown
+            os.truncate(descriptor, 0)
+            os.pwrite(descriptor, json.dumps({"pid": os.getpid(), "since": time.monotonic()}).encode(), 0)
         yield
     finally:
         os.close(descriptor)

@@ -18,6 +18,7 @@ import pytest
 from dockerup.problems import DockerupError
 from dockerup.state import BusyError, locked
 from tests.testbed.command import ROOT
+from tests.testbed.namespace import unmount
 
 HOLD = (
     "import sys\n"
@@ -93,6 +94,17 @@ def test_a_lock_file_of_unknown_content_is_held_by_somebody_unknown(path: Path) 
             pytest.fail("two processes hold the lock")
     assert (busy.value.pid, busy.value.seconds) == (0, 0.0)
     assert "process unknown" in str(busy.value)
+
+
+def test_a_lock_is_held_where_there_is_no_room_to_tell_by_whom(path: Path) -> None:
+    path.parent.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4k", "none", str(path.parent)], check=True)
+    try:
+        (path.parent / "other").write_bytes(bytes(4096))
+        with locked(str(path)), pytest.raises(BusyError), locked(str(path)):
+            pytest.fail("the lock was taken twice")
+    finally:
+        unmount(str(path.parent))
 
 
 def test_the_directory_of_the_lock_is_its_owners_alone(path: Path) -> None:

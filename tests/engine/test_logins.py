@@ -241,6 +241,19 @@ def test_a_broken_config_json_is_told_once_and_costs_no_other_registry(guarded: 
     assert path not in story.run(code=1, env=guarded.env).stderr
 
 
+@pytest.mark.parametrize(
+    "text", ['{"auths": {"registry.example": {"auth": "YQ=="}}}', '{"proxies": 1}'], ids=["auth", "proxies"]
+)
+def test_an_odd_config_json_keeps_nothing_from_being_done(guarded: Guarded, text: str) -> None:
+    guarded.docker_config(text)
+    story = guarded.story
+    story.define("app", story.push("app").reference)
+
+    story.run(env=guarded.env)
+
+    assert story.states() == {"app": "running"}
+
+
 def test_a_helper_that_is_missing_is_a_clear_sentence_and_stops_nothing(guarded: Guarded) -> None:
     guarded.docker_config(auths={guarded.host: auth()})
     story = guarded.story
