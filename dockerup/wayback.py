@@ -185,7 +185,9 @@ def _tidy(decision: Decision, chain: Chain) -> None:
         if labels.FORMER in opened.new.labels
         else host.memory_in(opened.new, decision.spec).stale
     )
-    if stale or opened.new.labels.get(labels.CAUSE) == Why.BOUND.name:
+    # What had to go with its mates is no memory of its own: theirs is enough.
+    with_mates = labels.GROUP in opened.new.labels and opened.new.labels.get(labels.CAUSE) == Why.BOUND.name
+    if stale or with_mates:
         chain.add(Remove(decision.spec.name, existing(opened.new), Cause(Why.LEFT_OVER)))
 
 

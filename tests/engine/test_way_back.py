@@ -349,6 +349,25 @@ def test_what_is_bound_to_the_one_that_failed_runs_on_until_the_way_back_can_sta
     assert_rests(story, "web", "side", FAILED)
 
 
+def test_what_fails_as_it_is_made_anew_for_its_bonds_is_not_tried_each_minute(story: Story) -> None:
+    good_web(story)
+    command = ["sh", "-c", "test -e /data/row && exec sleep 1000"]
+    volumes = [{"from": "web"}]
+    story.define(
+        "side", story.load("app:1"), volumes=volumes, entrypoint=command, update={"stopTimeout": "1s"}
+    )
+    story.run()
+    before = story.ids()["side"]
+    story.client.remove_container("web", force=True)  # the new one has a new volume, without the row
+
+    ran = story.run(code=1)
+
+    assert "side: not replaced" in ran.stderr
+    assert (story.ids()["side"], story.states()["side"]) == (before, "running")
+    assert_rests(story, "web", "side", "side.dockerup-failed")
+    assert_status_tells_the_next_try(story, "side.dockerup-failed", HEALTH_TIMEOUT)
+
+
 def test_orphan_serves_on_when_the_one_that_takes_its_port_fails(story: Story) -> None:
     good_web(story)
     before = story.ids()

@@ -366,3 +366,25 @@ def waiting(case: Case) -> set[str]:
         if case.model.taken & {port.host_port for port in spec.ports} or needs & found:
             found.add(spec.name)
     return found
+
+
+def test_what_fails_as_it_is_made_anew_for_its_bonds_is_tried_less_and_less_often() -> None:
+    plain = {"image": "shop/web:1", "restart": "always"}
+    side = {**plain, "name": "side", "image": "host/made:1", "volumes": [{"from": "web"}]}
+    case = Case(Listing(({**plain, "name": "web"}, side)), new_model(), Policy(salt="salt"))
+    case.settle()
+    serving = case.model.by_name("side").container_id
+    made = content_of("host/made:1", 1)
+    case.model.contents[made.image_id] = replace(made, unwell=True)  # it ran well before
+    del case.model.boxes[case.model.by_name("web").container_id]
+    tries = 0
+    for _ in range(20):
+        case.model.clock += 60
+        tries += sum(isinstance(one.node.step, Prove) for one in case.run())
+        assert served(case)["side"][0] == serving
+    assert tries == 3  # at once, after 5 minutes, and after 10
+    case.model.contents[made.image_id] = made
+    case.model.clock += 3600
+    case.settle()
+    assert {box.name: box.state for box in case.model.boxes.values()} == {"web": "running", "side": "running"}
+    assert case.model.by_name("side").container_id != serving
