@@ -9,7 +9,8 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dockerup.arguments import parsed
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from dockerup.report import Report
     from dockerup.rounds import Run
     from dockerup.state import Cache
+
+LOG = logging.getLogger(__name__)
 
 USAGE, BUSY, INTERRUPTED = 2, 75, 130
 STUCK_AFTER = 900  # seconds after which the holder of the lock is worth a word, and a run begins nothing new
@@ -89,14 +92,31 @@ def _validate(options: argparse.Namespace) -> int:
 
 def _apply(options: argparse.Namespace) -> int:
     stop = Stopper()
-    configuration = _load(options)
-    code = _one_run(configuration, options, stop)
+    configuration, code = _load(options), 0
+    with _going_on(options):
+        code = _one_run(configuration, options, stop)
     while options.server and not stop.signal:
         stop.asked.wait(configuration.settings.interval)
         options.retry = []  # the first run alone tries again
         if not stop.signal:
-            configuration = _again(configuration, options, stop)
+            with _going_on(options):
+                configuration = _load(options)
+                _one_run(configuration, options, stop)
     return stop.exit_code or code
+
+
+@contextmanager
+def _going_on(options: argparse.Namespace) -> Iterator[None]:
+    """Say what broke a run of a server off, whatever it is, and let the next one begin."""
+    try:
+        yield
+    except Exception as error:
+        if not options.server:
+            raise
+        if not isinstance(error, DockerupError):
+            LOG.info("dockerup: this run broke off", exc_info=True)
+            error = DockerupError(f"this run broke off: {error!r}")
+        _fail(error, options)
 
 
 def _run_of(options: argparse.Namespace, configuration: Configuration, cache: Cache, stop: Stopper) -> Run:
@@ -129,17 +149,6 @@ def _listener(options: argparse.Namespace) -> Listener:
     return Listener(pulling=on_terminal(say, bars=not options.verbose))
 
 
-def _again(before: Configuration, options: argparse.Namespace, stop: Stopper) -> Configuration:
-    """Run once more with what is written now, and return that; settings that cannot be used let all be."""
-    try:
-        configuration = _load(options)
-    except InvalidInputError as error:
-        _fail(error, options)
-        return before
-    _one_run(configuration, options, stop)
-    return configuration
-
-
 def _one_run(configuration: Configuration, options: argparse.Namespace, stop: Stopper) -> int:
     from dockerup.connection import engine_url
     from dockerup.reconcile import reconcile
@@ -155,10 +164,6 @@ def _one_run(configuration: Configuration, options: argparse.Namespace, stop: St
         stuck = [f"dockerup: process {busy.pid} has held the lock for more than {STUCK_AFTER // 60} minutes"]
         tell(cache.news(stuck) if busy.seconds > STUCK_AFTER else [], sys.stderr)
         return BUSY
-    except DockerupError as error:
-        if not options.server:
-            raise
-        return _fail(error, options)
 
 
 def _longest(configuration: Configuration) -> float:
