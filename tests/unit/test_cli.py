@@ -14,12 +14,9 @@ from dockerup.problems import DockerupError
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (DockerupError("no answer"), "dockerup: no answer\n"),
-        (
-            RuntimeError("can't start new thread"),
-            'dockerup: this run broke off: RuntimeError("can\'t start new thread")\n',
-        ),
-        (MemoryError(), "dockerup: this run broke off: MemoryError()\n"),
+        (DockerupError("no answer"), "no answer"),
+        (RuntimeError("no thread"), "this run broke off: RuntimeError('no thread')"),
+        (MemoryError(), "this run broke off: MemoryError()"),
     ],
     ids=["told", "no threads", "no memory"],
 )
