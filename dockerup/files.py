@@ -6,11 +6,12 @@ import errno
 import os
 import re
 import stat
+import threading
 from contextlib import suppress
 
 # Programs that read whole directories, such as cron and cloud-init, pass over names that end like this.
-_TEMPORARY = ".dockerup-{}"
-_LEFT = re.compile(r".+\.dockerup-([0-9]+)")
+_TEMPORARY = ".dockerup-{}-{}"  # of a process and its thread: several may write at once
+_LEFT = re.compile(r".+\.dockerup-([0-9]+)-[0-9]+")
 
 
 def write_whole(path: str, raw: bytes) -> None:
@@ -22,7 +23,7 @@ def write_whole(path: str, raw: bytes) -> None:
 
 def replace_file(path: str, raw: bytes, mode: int) -> None:
     """Put a file in place at once, in a directory that is there. Raises OSError."""
-    temporary = path + _TEMPORARY.format(os.getpid())
+    temporary = path + _TEMPORARY.format(os.getpid(), threading.get_ident())
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(temporary, flags, 0o600)
     try:

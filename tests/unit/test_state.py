@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from dockerup.files import write_whole
 from dockerup.state import ENGINE_FOR, Cache, lock_path
 
 URL = "unix:///var/run/docker.sock"
@@ -36,6 +38,19 @@ def test_what_is_written_is_read(cache: Cache) -> None:
     assert cache.read("a.json") == {}
     cache.write("a.json", {"a": [1, "ü"], "b": {"c": None}})
     assert cache.read("a.json") == {"a": [1, "ü"], "b": {"c": None}}
+
+
+def test_threads_that_write_one_file_at_once_leave_it_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "a.json"
+    texts = [str(number).encode() * 100_000 * number for number in range(1, 4)]
+
+    def write(raw: bytes) -> bool:
+        write_whole(str(path), raw)
+        return path.read_bytes() in texts
+
+    with ThreadPoolExecutor(3) as pool:
+        assert all(pool.map(write, texts * 20))
+    assert [one.name for one in path.parent.iterdir()] == ["a.json"]
 
 
 def test_the_tokens_of_hundreds_of_images_are_read_again(cache: Cache) -> None:
