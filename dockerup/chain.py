@@ -53,7 +53,6 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
         sheet.mark_undoable(chain.group)
     chain.mates = [decision.spec.name for decision in acting if _has_way_back(decision)]
     for decision in acting:
-        _clear_stale(decision, chain)
         _amend(decision, chain)
     inside = {decision.spec.name for decision in acting}
     for decision in acting:
@@ -64,6 +63,8 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     fetched = {decision.spec.name: write_fetch(decision, chain) for decision in acting}
     for decision in acting:
         chain.wait_for(fetched[decision.spec.name] if decision.keeper is None else ())
+    for decision in acting:  # only now: what is stale tells how to undo what a killed run began
+        _clear_stale(decision, chain)
     for decision in acting:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]

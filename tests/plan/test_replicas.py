@@ -17,6 +17,7 @@ from dockerup.steps import Prove
 from tests.model import Model, ModelError
 from tests.plan.hosts import Case, Listing, interrupted
 from tests.plan.strategies import content_of, new_model
+from tests.plan.test_former import Remembered
 from tests.plan.test_status import rows
 
 WEB: dict[str, Any] = {"name": "web", "image": "shop/web:1", "replicas": 3}
@@ -99,6 +100,26 @@ def test_image_that_fails_in_the_first_is_not_tried_in_the_others() -> None:
         left = {box.name for box in killed.model.boxes.values()} - before.keys()
         assert left == {failed_name("web-1")}
         assert killed.plan().changes == (), str(killed.plan())
+
+
+def failing(case: Case) -> Case:
+    """Return the case with a still newer image, which fails."""
+    return pushed(case, exits=1, version=3)
+
+
+def lost(case: Case) -> Case:
+    """Return the case with a still newer image, which the registry tells of and does not have."""
+    digest = case.model.registry.push("shop/web:1", content_of("shop/web:1", 3))
+    del case.model.registry.contents[f"shop/web@{digest}"]
+    return case
+
+
+@pytest.mark.parametrize("newer", [failing, lost])
+def test_what_a_killed_run_began_is_undone_where_a_still_newer_image_does_not_come(newer: Any) -> None:
+    for killed in interrupted(pushed(host(Remembered))):
+        newer(killed).settle()
+        boxes = [killed.model.boxes[ContainerId(one)] for one in running(killed).values()]
+        assert {box.name: box.restart for box in boxes} == dict.fromkeys(running(killed), "always")
 
 
 def test_what_failed_is_tried_again_in_the_first_and_the_others_follow_when_it_is_mended() -> None:
