@@ -5,7 +5,7 @@ Each step is written down only while what it brings about is not yet so.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 
 from dockerup import labels
 from dockerup.again import goes_when_it_ends
@@ -32,6 +32,7 @@ from dockerup.steps import (
     Rename,
     Signal,
     Start,
+    Step,
     Stop,
     Update,
     Why,
@@ -69,7 +70,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
         _prepare(decision, chain)
     eager = [decision for decision in acting if len(acting) == 1 and _start_first(decision, chain)]
     for decision in eager:
-        _forget(decision, chain)
+        _forget(decision.forget, decision, chain.add)
         _start(decision, chain)
         _prove(eager, chain)
     _silence_olds(acting, chain)
@@ -79,8 +80,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
     _start_all(rest, inside, chain)
     for decision in reversed(acting):
         _remove_olds(decision, chain)
-        _forget(decision, chain)
-        _forget_last(decision, chain)
+        _forget(decision.forget_last, decision, chain.last)
     for decision in group:
         if decision.back is None and not chain.touched(decision.spec.name):
             chain.keep(Keep(decision.spec.name, decision.cause, decision.well))
@@ -89,8 +89,7 @@ def write_group(group: list[Decision], host: Host, sheet: Sheet) -> None:
 def _start_all(rest: list[Decision], inside: set[str], chain: Chain) -> None:
     """Start what has its name by now, and let it prove itself; what failed before goes, its try is made."""
     for decision in rest:
-        if decision.starts:
-            _forget(decision, chain)
+        _forget(decision.forget, decision, chain.add)
     for decision in rest:
         awaited = decision.waits_for if decision.starts else {}
         _prove([one for one in rest if awaited.get(one.spec.name) in _PROOFS], chain)
@@ -361,24 +360,13 @@ def _failed_name(decision: Decision, chain: Chain) -> str:
     return failed_name(name, former=former)
 
 
-def _forget(decision: Decision, chain: Chain) -> None:
-    """Remove the failed container that is of no use any more, once."""
-    one = decision.forget
-    if one is None or one.container_id in chain.forgotten:
+def _forget(one: Container | None, decision: Decision, add: Callable[[Step], object]) -> None:
+    """Remove a failed container that is of no use any more."""
+    if one is None:
         return
-    chain.forgotten.add(one.container_id)
     if one.running:
-        chain.add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
-    chain.add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
-
-
-def _forget_last(decision: Decision, chain: Chain) -> None:
-    """Remove the failed container that is of use until all is well."""
-    one = decision.forget_last
-    if one is not None:
-        if one.running:
-            chain.last(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
-        chain.last(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
+        add(Stop(decision.spec.name, existing(one), None, Cause(Why.LEFT_OVER)))
+    add(Remove(decision.spec.name, existing(one), Cause(Why.LEFT_OVER)))
 
 
 def _start(decision: Decision, chain: Chain) -> None:

@@ -24,14 +24,19 @@ def forgotten(decision: Decision, host: Host) -> Container | None:
     memory = host.memories.get(decision.spec.name)
     if memory is None or protection(memory.one, host) or decision.held:
         return None
-    tried = decision.keeper is None
     keeper = decision.keeper
-    made_it = keeper is not None and keeper.running and not decision.image.held and memory.one is not keeper
-    return (
-        memory.one
-        if memory.stale or tried or (made_it and decision.cause.why is not Why.FAILED_BEFORE)
-        else None
-    )
+    if memory.stale or keeper is None:
+        return memory.one
+    if keeper is memory.one or decision.cause.why is Why.FAILED_BEFORE:
+        return None
+    made_it = keeper.running and not decision.image.held
+    return memory.one if made_it or _is_a_try(keeper, decision) else None
+
+
+def _is_a_try(keeper: Container, decision: Decision) -> bool:
+    """Tell whether an earlier run made the keeper, and it still has to take the place of what served."""
+    replaced = labels.read_replaced(keeper.labels)
+    return any(old.container_id in replaced for old in decision.olds)
 
 
 def forgotten_last(decision: Decision, forget: Container | None, host: Host) -> Container | None:

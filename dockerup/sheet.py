@@ -63,7 +63,6 @@ class Chain:
         self.sheet = sheet
         self._last = after
         self.mates: list[str] = []
-        self.forgotten: set[ContainerId] = set()
         self._entries: set[str] = set()
 
     def add(self, step: Step, *also_after: int) -> int:

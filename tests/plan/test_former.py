@@ -174,6 +174,20 @@ def test_what_failed_is_tried_again_when_its_time_comes_and_never_more_often(hos
                 assert tries.count(document["name"]) <= MOST_TRIES
 
 
+@pytest.mark.parametrize("fault", FAULTS)
+def test_second_try_that_a_kill_cut_short_goes_back_as_the_first_did(fault: Mapping[str, str]) -> None:
+    case = Case(Listing((FORMER,)), new_model(), Policy(salt="salt"))
+    case.settle()
+    case.listing = Listing(({**FORMER, "env": fault},))
+    case.settle()
+    before = serving(case)["web"].container_id
+    case.model.clock += 24 * 3600
+    for killed in interrupted(case):
+        killed.settle()
+        assert serving(killed)["web"].container_id == before
+        assert killed.plan().changes == (), str(killed.plan())
+
+
 class Remembered(Model):
     """An engine of which it is remembered that nothing was changed in place."""
 
