@@ -201,7 +201,7 @@ def _prepare(decision: Decision, chain: Chain) -> None:
         return
     # Which image an index has for a platform that was asked for is known by its digest.
     only_image = decision.cause.why is Why.IMAGE and image.fetch is not None and not spec.image.platform
-    exact = spec.image.platform and image.digest
+    exact = image.digest and (spec.image.platform or image.held)
     newest = max(decision.olds, key=lambda one: one.created, default=None)
     chain.add(
         Create(

@@ -23,7 +23,8 @@ def write_fetch(decision: Decision, chain: Chain) -> list[int]:
         ready.append(chain.sheet.once(f"pull {image.fetch}", f"image {image.fetch}", pull, ()))
     if image.digest:
         ready += _own(decision, image, chain, ready)
-    if decision.keeper is None and not spec.image.untagged and image.digest:
+    # What runs a tag's image while a newer one waits is made by digest: the tag is that of others as well.
+    if decision.keeper is None and not spec.image.untagged and image.digest and not image.held:
         ready += _move_tag(decision, chain, ready)
     return ready
 

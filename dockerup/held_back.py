@@ -11,7 +11,7 @@ from dockerup.definition import described
 from dockerup.host import Host, managed, protection
 from dockerup.images import WantedImage
 from dockerup.keeper import newest
-from dockerup.memory import next_try
+from dockerup.memory import Memory, next_try
 from dockerup.olds import rivals
 from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
@@ -25,12 +25,19 @@ def forgotten(decision: Decision, host: Host) -> Container | None:
     if memory is None or protection(memory.one, host) or decision.held:
         return None
     keeper = decision.keeper
+    if not memory.stale and _is_of_another_image(memory, decision.image):
+        return None
     if memory.stale or keeper is None:
         return memory.one
     if keeper is memory.one or decision.cause.why is Why.FAILED_BEFORE:
         return None
     made_it = keeper.running and not decision.image.held
     return memory.one if made_it or _is_a_try(keeper, decision) else None
+
+
+def _is_of_another_image(memory: Memory, image: WantedImage) -> bool:
+    """Tell whether only a newer image failed, so that nothing is known against an entry with this one."""
+    return memory.of_image and image.local is not None and image.local.image_id not in memory.images
 
 
 def _is_a_try(keeper: Container, decision: Decision) -> bool:
@@ -54,12 +61,12 @@ def serves_on(
 ) -> Decision | None:
     """Return the decision on an entry that failed as it is listed: what served before serves on."""
     memory = host.memory(spec.name)
-    replaced = labels.read_replaced(memory.one.labels) if memory is not None else {}
+    if memory is None or _is_of_another_image(memory, image):
+        return None
+    replaced = labels.read_replaced(memory.one.labels)
     replaced.update({one.container_id: _as_it_was(one) for one in family if labels.FORMER in one.labels})
     fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
     fit = [one for one in fit if one.running or may_start(one, host)]
-    if memory is None:
-        return None
     stuck = host.stuck.get(spec.name)
     stays = f"; what serves stays as it is: {stuck}" if stuck else ""
     cause = Cause(Why.FAILED_BEFORE, next_try(memory, spec.name) + stays)

@@ -78,6 +78,25 @@ def test_container_alone_is_made_anew_when_nothing_holds_on_to_it(story: Story) 
     assert_whole(story, "one")
 
 
+def test_container_goes_with_the_one_it_holds_on_to_though_a_newer_image_of_its_own_failed(
+    story: Story,
+) -> None:
+    web, side = story.push("web", "one", make_web_image), story.push("side", "one", make_image)
+    story.define("web", web.reference, portMappings=published())
+    story.define("side", side.reference, network="container:web")
+    story.run()
+    story.push("side", "two", lambda version: make_image(version, command=DIES))
+    story.run(code=1)
+    story.push("web", "two", make_web_image)
+
+    story.run()
+
+    story.wait_for_page("side", "http://127.0.0.1:8080/", "two")
+    assert story.states() == {"web": "running", "side": "running", "side.dockerup-failed": "exited"}
+    assert story.inspect("side")["Image"] == side.id
+    story.nothing_to_do()
+
+
 @pytest.mark.parametrize("how", ["removed", "stopped"])
 def test_containers_follow_when_the_one_they_hold_on_to_was_taken_away(story: Story, how: str) -> None:
     define_family(story, story.push("web", "one", make_web_image))
