@@ -49,7 +49,7 @@ from dockerup.spec import ContainerSpec
 from dockerup.steady import unwell
 from dockerup.steps import Cause, Target, Why
 from dockerup.transition import Transition, with_mates
-from dockerup.turns import after_failed, waits_for_turn
+from dockerup.turns import after_failed, failed_as_listed, waits_for_turn
 
 _AS_BEFORE = frozenset({Why.FAILED_BEFORE, Why.AFTER_FAILED})  # what was good serves on
 # An entry that waits for these is as it should be, as long as what it has serves.
@@ -257,9 +257,9 @@ def _waits_for_failed(spec: ContainerSpec, other: Decision, condition: str, host
     name = other.spec.name
     # What holds on to it has to go with it.
     former = name in host.formers and name not in spec.bound_to
-    job_failed = condition == "SUCCESS" and other.image.rolled_back
-    if former or job_failed or other.cause.why is Why.FAILED_BEFORE:
-        return after_failed(name, host)
+    failed = failed_as_listed(other.spec, host) if former or other.cause.why in _AS_BEFORE else ""
+    if failed or (condition == "SUCCESS" and other.image.rolled_back):
+        return after_failed(failed or name, host)
     return other.cause if other.cause.why is Why.AFTER_FAILED else None
 
 

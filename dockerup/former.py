@@ -6,6 +6,10 @@ images come to it, and prove themselves, as to any other. A newer image is tried
 first, since it may be what that waited for, and with the former one once that has failed as well. What fails
 with the former one is remembered beside what failed as listed, and tried again after a delay of its own.
 
+A definition that failed in one replica is held back in all of the entry: those that are not as listed are
+planned for by their own former definitions, one after another. What is as listed waits, since it would get
+what failed.
+
 The former definition is in a label, with digests in the place of secrets. An inspection of the container
 tells these, and is made only when there is a newer image for it. What comes of both has to have the very
 hashes that the labels tell. What cannot be had like that is not tried, and why is said.
@@ -32,9 +36,11 @@ from dockerup.keys import CONTAINER_KEYS, SECRETS
 from dockerup.keys.row import EACH, Change
 from dockerup.later import image_now
 from dockerup.memory import failed_name
+from dockerup.settled import settled
 from dockerup.snapshot import Container, ContainerId, Detail, Snapshot
 from dockerup.spec import ContainerSpec
 from dockerup.transition import Transition
+from dockerup.turns import failed_as_listed, memories_of
 
 _CHANGED = "it is not known what of it was changed in place since it was made"
 
@@ -76,9 +82,9 @@ def former_specs(desired: Desired, observed: Snapshot, now: float) -> tuple[Cont
 
 
 def _failed_before(host: Host) -> Iterator[tuple[ContainerSpec, Container]]:
-    """Give the entries of which something failed, each with what serves and is not as listed."""
+    """Give the entries that failed, or a replica of theirs, each with what serves and is not as listed."""
     for spec in host.desired.specs if host.memories else ():
-        one = host.newest_proven(spec.name) if spec.name in host.memories else None
+        one = host.newest_proven(spec.name) if memories_of(spec, host) else None
         if one is not None and differs(one, spec, host.observed):
             yield spec, one
 
@@ -90,7 +96,7 @@ def _held_back(host: Host, opened: Mapping[str, Transition]) -> Iterator[tuple[C
     """
     for spec, one in _failed_before(host):
         new = opened[spec.name].new if spec.name in opened else None
-        if host.memory(spec.name) is not None and (new is None or labels.FORMER in new.labels):
+        if failed_as_listed(spec, host) and (new is None or labels.FORMER in new.labels):
             yield spec, new or one
 
 
@@ -109,13 +115,18 @@ def _former_or_why_not(
 def _is_due(
     told: ContainerSpec, one: Container, host: Host, made: Mapping[str, Decision]
 ) -> tuple[bool, str]:
-    """Tell whether what serves would be made anew if it was listed, and what keeps a newer image from it."""
+    """Tell whether what serves would be made anew if it was listed, and what keeps a newer image from it.
+
+    What stands still is started as it is, but where what it holds on to is no more.
+    """
     image = image_now(told, _as_listed(told, host))
     bound, missing = bindings(told, host, made)
-    fits = (
-        same_image(one, image) and same_bonds(one, told, made, bound) and not lost_networks(one, told, host)
-    )
-    return one.running and missing is None and not fits, image.held
+    bonds = same_bonds(one, told, made, bound)
+    fits = same_image(one, image) and bonds and not lost_networks(one, told, host)
+    due = not fits and (one.running or not (bonds or settled(one, told)))
+    failed = failed_as_listed(told, host)
+    tried = made[failed].forget is host.memories[failed].one  # in this plan, as it is listed
+    return due and missing is None and not tried, image.held
 
 
 def _former(
@@ -154,14 +165,11 @@ def _as_listed(spec: ContainerSpec, host: Host) -> Host:
     """Return the host as if a former definition were listed, with the memory of what failed with that one."""
     specs = (spec if one.name == spec.name else one for one in host.desired.specs)
     failed = host.failed_one(spec.name, former=True)
-    memories = {name: memory for name, memory in host.memories.items() if name != spec.name}
-    if failed is not None:
-        memories[spec.name] = host.memory_in(failed, spec)
+    memory = {} if failed is None else {spec.name: host.memory_in(failed, spec)}
     return replace(
         host,
         desired=replace(host.desired, specs=tuple(specs)),
-        memories=memories,
-        beside={name: memory for name, memory in host.beside.items() if name != spec.name},
+        beside={**host.beside, **memory},
         formers={**host.formers, spec.name: spec},
     )
 
@@ -184,8 +192,6 @@ def _obstacle(told: ContainerSpec, spec: ContainerSpec, one: Container, host: Ho
     """Return why a new container is not made from a former definition, "" when it may be."""
     if not one.labels.get(labels.HASH, "").startswith(f"{SCHEME}:"):
         return "another version of dockerup made it"
-    if spec.replica_of:
-        return "it is one of several replicas"
     if told.bound_to != spec.bound_to:
         return "it holds on to other containers than are listed for it now"
     if told.definition.get("secrets") != spec.definition.get("secrets"):

@@ -17,11 +17,12 @@ from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steady import unwell
 from dockerup.steps import Cause, Why
+from dockerup.turns import memories_of
 
 
 def forgotten(decision: Decision, host: Host) -> Container | None:
     """Return the failed container of an entry, if it is of no use any more."""
-    memory = host.memories.get(decision.spec.name)
+    memory = host.failed(decision.spec.name)
     if memory is None or protection(memory.one, host) or decision.held:
         return None
     keeper = decision.keeper
@@ -49,11 +50,11 @@ def _is_a_try(keeper: Container, decision: Decision) -> bool:
 def forgotten_last(decision: Decision, forget: Container | None, host: Host) -> Container | None:
     """Return what failed with the former definition, once it holds nothing back any more."""
     name = decision.spec.name
-    beside, memory = host.beside.get(name), host.memories.get(name)
-    if beside is None or decision.held or protection(beside.one, host):
+    beside = host.beside.get(name)
+    if beside is None or name in host.formers or decision.held or protection(beside.one, host):
         return None
-    needed = host.failed_image(name) is beside or (memory is not None and forget is not memory.one)
-    return None if needed else beside.one
+    listed = [memory.one for memory in memories_of(decision.spec, host) if memory.one is not forget]
+    return None if listed or host.failed_image(name) is beside else beside.one
 
 
 def serves_on(
@@ -67,9 +68,7 @@ def serves_on(
     replaced.update({one.container_id: _as_it_was(one) for one in family if labels.FORMER in one.labels})
     fit = [one for one in family if one.container_id in replaced and not protection(one, host)]
     fit = [one for one in fit if one.running or may_start(one, host)]
-    stuck = host.stuck.get(spec.name)
-    stays = f"; what serves stays as it is: {stuck}" if stuck else ""
-    cause = Cause(Why.FAILED_BEFORE, next_try(memory, spec.name) + stays)
+    cause = Cause(Why.FAILED_BEFORE, next_try(memory, spec.name) + host.stays_since(spec.name))
     if not fit:
         others = [one for one in host.observed.containers if one.container_id in replaced and one.running]
         return Decision(spec, cause, image, others[0], held=True) if others else None

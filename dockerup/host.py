@@ -61,9 +61,9 @@ class Host:
     """All that decisions are made from, with the look-ups that they share. `now` is in seconds (epoch).
 
     `listed` are the names of the entries, `unread` those of which only a source that is broken may list any,
-    `depended_on` those that an entry is bound to. `memories` are of
-    what failed, by entry; `brought_back` the ids of the containers that serve in the place of that. `beside`
-    are of newer images that failed with what serves.
+    `depended_on` those that an entry is bound to.
+    `memories` are of what failed as listed, by entry; `brought_back` the ids of the containers that serve in
+    the place of that. `beside` are of newer images that failed with what serves.
     `formers` are the entries for which the definition that serves counts as listed; of others that are held
     back `stuck` says why what serves stays as it is: see `former`.
     """
@@ -123,7 +123,8 @@ class Host:
     def _with_memories(self) -> Host:
         beside = self._each_memory(former=True)
         host = replace(self, beside=beside)
-        memories = host._each_memory(former=False)
+        host = replace(host, memories=host._each_memory(former=False))
+        memories = host._each_memory(former=False)  # by now it is known which images failed in other replicas
         brought_back = {
             container_id: name
             for name, memory in memories.items()
@@ -161,14 +162,22 @@ class Host:
         was = described(one.labels).get("image")
         return self.local.by_id.get(one.image_id) if was in {None, spec.definition["image"]} else None
 
+    def siblings(self, spec: ContainerSpec) -> list[str]:
+        """Return the names of the other replicas of a spec's entry."""
+        if not spec.replica_of:
+            return []
+        entry = (one for one in self.desired.specs if one.replica_of == spec.replica_of)
+        return [one.name for one in entry if one.name != spec.name]
+
     def memory_in(self, failed: Container, spec: ContainerSpec) -> Memory:
         """Return what a failed container says of what an entry lists now."""
         image = wanted_image(spec, self.local, self.answers)
         latest = self.newest_proven(spec.name)
         here = self.image_of(latest, spec) if latest is not None else None
         waits, _ = not_due(spec, image.digest, self.policy.first_seen, self.now)
-        # It failed with what serves as well: whether the definition is good is not known yet.
-        bad = here is not None and self._holds_image(self.beside.get(spec.name), spec.name)
+        # It failed with what serves as well, here or in another replica: the definition may be good.
+        elsewhere = any(map(self.failed_image, self.siblings(spec)))
+        bad = here is not None and (elsewhere or self._holds_image(self.beside.get(spec.name), spec.name))
         return memory_of(
             spec,
             failed,
@@ -179,9 +188,19 @@ class Host:
             newest=not bad,
         )
 
+    def failed(self, name: str) -> Memory | None:
+        """Return what failed for an entry with the definition that counts as listed."""
+        return (self.beside if name in self.formers else self.memories).get(name)
+
     def memory(self, name: str) -> Memory | None:
-        """Return what failed for an entry and is not to be tried again yet."""
-        found = self.memories.get(name)
+        """Return what failed for an entry like that and is not to be tried again yet."""
+        return self._held(self.failed(name), name)
+
+    def memory_as_listed(self, name: str) -> Memory | None:
+        """Return what failed for an entry as it is listed, which is held back since then."""
+        return self._held(self.memories.get(name), name)
+
+    def _held(self, found: Memory | None, name: str) -> Memory | None:
         return found if found is not None and _holds(found, name, self.policy, self.now) else None
 
     def failed_image(self, name: str) -> Memory | None:
@@ -189,10 +208,15 @@ class Host:
 
         Another definition is tried meanwhile, with the image that is proven.
         """
-        for found in (self.memories.get(name), self.beside.get(name)):
+        for found in (self.failed(name), self.beside.get(name)):
             if self._holds_image(found, name):
                 return found
         return None
+
+    def stays_since(self, name: str) -> str:
+        """Return why what serves for an entry that is held back stays as it is, as the end of a sentence."""
+        why = self.stuck.get(name)
+        return f"; what serves stays as it is: {why}" if why else ""
 
     def _holds_image(self, found: Memory | None, name: str) -> bool:
         return found is not None and found.of_image and _waits(found, name, self.policy, self.now)

@@ -48,7 +48,7 @@ def _replaced_labels(decision: Decision, standing: Sequence[Container], chain: C
             chain.sheet.wanted.add(one.container_id)
         ran = one.state in {"running", "paused"} or was_stopped(one)
         before[one.container_id] = labels.Before(restart_before(one), ran)
-    memories = (chain.host.memories.get(name) for name in chain.mates)
+    memories = (chain.host.failed(name) for name in chain.mates)
     tries = [labels.number(one.one.labels, labels.ATTEMPT) for one in memories if one and not one.stale]
     asked = decision.spec.name in chain.host.policy.retry
     found = {
@@ -66,6 +66,6 @@ def _replaced_labels(decision: Decision, standing: Sequence[Container], chain: C
 
 def _failed_with(name: str, host: Host) -> frozenset[str]:
     """Return the images with which an entry's definition failed before, as far as any container has them."""
-    memory = host.memories.get(name)
+    memory = host.failed(name)
     used = {one.image_id for one in host.observed.containers}
     return memory.images & used if memory is not None else frozenset()

@@ -6,6 +6,7 @@ First starts go side by side: nobody relies on them yet. What is missing comes b
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from dockerup.again import lives
 from dockerup.decision import Decision
@@ -18,15 +19,6 @@ from dockerup.snapshot import Container
 from dockerup.spec import ContainerSpec
 from dockerup.steps import Cause, Why
 from dockerup.transition import Transition
-
-
-def siblings(spec: ContainerSpec, host: Host) -> list[str]:
-    """Return the names of the other replicas of a spec's entry."""
-    if not spec.replica_of:
-        return []
-    return [
-        one.name for one in host.desired.specs if one.replica_of == spec.replica_of and one.name != spec.name
-    ]
 
 
 def before_in_turn(decision: Decision, decisions: Mapping[str, Decision]) -> Iterator[str]:
@@ -43,13 +35,24 @@ def before_in_turn(decision: Decision, decisions: Mapping[str, Decision]) -> Ite
 
 def failed_sibling_image(spec: ContainerSpec, host: Host) -> tuple[str, Memory] | None:
     """Return a replica that failed with a newer image which is not to be tried again yet, None for none."""
-    found = ((name, host.failed_image(name)) for name in siblings(spec, host))
+    found = ((name, host.failed_image(name)) for name in host.siblings(spec))
     return next(((name, memory) for name, memory in found if memory is not None), None)
+
+
+def memories_of(spec: ContainerSpec, host: Host) -> list[Memory]:
+    """Return what failed of an entry as it is listed, of itself and of its other replicas."""
+    return [host.memories[name] for name in (spec.name, *host.siblings(spec)) if name in host.memories]
+
+
+def failed_as_listed(spec: ContainerSpec, host: Host) -> str:
+    """Return which one holds an entry back since it failed as listed, itself or a replica; "" for none."""
+    names = (spec.name, *host.siblings(spec))
+    return next((name for name in names if host.memory_as_listed(name) is not None), "")
 
 
 def after_failed(name: str, host: Host) -> Cause:
     """Return the cause of waiting for an entry that failed and is not tried again yet."""
-    memory = host.memory(name) or host.failed_image(name)
+    memory = host.memory_as_listed(name) or host.failed_image(name)
     return Cause(Why.AFTER_FAILED, f"{name}; {next_try(memory, name)}" if memory is not None else name)
 
 
@@ -70,11 +73,12 @@ def waits_for_turn(
         return None
     if not any(lives(one, host) for one in family):
         return None
-    for name in siblings(spec, host):
+    for name in host.siblings(spec):
         if name in open_ones and open_ones[name].failed:
             return Cause(Why.HELD_BACK, f"waits for {name}, which failed")
-        if host.memory(name) is not None:
-            return after_failed(name, host)
+        if spec.name not in host.formers and host.memory_as_listed(name) is not None:
+            cause = after_failed(name, host)
+            return replace(cause, what=cause.what + host.stays_since(spec.name))
         other = made.get(name)
         if other is None or other.held or other.keeper is None or other.spec.number > spec.number:
             continue

@@ -18,6 +18,7 @@ from dockerup.snapshot import Container, ContainerId
 from dockerup.spec import clash
 from dockerup.steps import Cause, Existing, Remove, Rename, Start, Stop, Tag, Why
 from dockerup.transition import Transition, ports_back, restart_before
+from dockerup.turns import memories_of
 
 
 def write_way_back(decisions: dict[str, Decision], host: Host, sheet: Sheet) -> None:
@@ -181,7 +182,7 @@ def _tidy(decision: Decision, chain: Chain) -> None:
     if decision.spec.name not in host.listed:
         return  # what it is the memory of is known once the list is whole
     stale = (
-        host.failed_one(decision.spec.name) is None
+        not memories_of(decision.spec, host)
         if labels.FORMER in opened.new.labels
         else host.memory_in(opened.new, decision.spec).stale
     )

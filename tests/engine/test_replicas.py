@@ -7,6 +7,7 @@ from tests.engine.stories import story_fixture as story_fixture
 from tests.testbed.images import make_job_image, make_web_image
 from tests.testbed.registry import Pushed
 
+SECRET = "hunter2-correct-horse"
 SERVES_UNLESS = ["sh", "-c", "test ! -e /data/spoilt && exec httpd -f -p 8080 -h /www"]
 
 
@@ -71,4 +72,30 @@ def test_replicas_are_replaced_in_turn_and_stay_when_the_first_one_fails(story: 
     started = [story.inspect(name)["State"]["StartedAt"] for name in ("web-1", "web-2")]
     assert started == sorted(started)
     story.wait_for_page("client", "http://web:8080/", "two")
+    story.nothing_to_do()
+
+
+def test_newer_image_comes_to_each_replica_while_the_listed_definition_fails(story: Story) -> None:
+    web = story.push("web", "one", make_web_image)
+    define_web(story, web, replicas=2, env={"TOKEN": SECRET})
+    story.run()
+    define_web(story, web, replicas=2, command=["false"])
+    story.run(code=1)
+    before = story.serving()
+    story.nothing_to_do()
+
+    web = story.push("web", "two", make_web_image)
+    ran = story.run(code=1)
+    assert "web-1: not replaced (definition changed" in ran.stderr
+    assert story.serving() == before
+    ran = story.run()
+    assert [line.partition(" (")[0] for line in ran.stdout.splitlines()] == [
+        "web-1: replaced",
+        "web-2: replaced",
+    ]
+    assert ran.stdout.count("newer image: with the definition that serves; digest ") == 2
+    for name in ("web-1", "web-2"):
+        assert story.inspect(name)["Image"] == web.id
+        assert f"TOKEN={SECRET}" in story.inspect(name)["Config"]["Env"]
+    assert story.states() == {"web-1": "running", "web-2": "running", "web-1.dockerup-failed": "exited"}
     story.nothing_to_do()
