@@ -88,11 +88,15 @@ class Story:
 
         Returns how many calls to the engine the run takes; the proxy remembers them.
         """
-        wait_until(lambda: not self._started_just_now(), "all have run for ten seconds", seconds=60)
+        self.wait_until_steady()
         self.run()  # what is learned once is learned
         proxy.forget()
         self.run(env={"DOCKER_HOST": proxy.url})
         return len(proxy.calls)
+
+    def wait_until_steady(self) -> None:
+        """Return once nothing started just now, so that nothing is inspected for that."""
+        wait_until(lambda: not self._started_just_now(), "all have run for ten seconds", seconds=60)
 
     def _started_just_now(self) -> list[str]:
         young = re.compile(r"Up (?:Less than a second|\d seconds?)(?: \(.*\))?")

@@ -153,6 +153,7 @@ def test_containers_that_run_come_over_and_run_on_with_what_they_were_asked(
     ran = story.run(env=through)
     assert (ran.stdout, ran.stderr.count(": adopted: ")) == ("", 2)
     assert sorted(inspections(proxy.calls)) == sorted(before.values())
+    story.wait_until_steady()
     proxy.forget()
     ran = story.run(env=through)
     assert (ran.stdout, ran.stderr, inspections(proxy.calls)) == ("", "", [])
