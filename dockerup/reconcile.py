@@ -84,11 +84,7 @@ def reconcile(configuration: Configuration, run: Run) -> Report:
 
 
 def _ask(
-    asked: frozenset[ImageRef],
-    local: LocalImages,
-    host: Connection,
-    rounds: Rounds,
-    run: Run,
+    asked: frozenset[ImageRef], local: LocalImages, host: Connection, rounds: Rounds, run: Run
 ) -> Checked:
     """Ask the registries what is new, a little later for the sake of a fleet where that makes nobody wait."""
     missing = absent(asked, local)
@@ -101,11 +97,9 @@ def _ask(
 
 
 def _write_history(rounds: Rounds, run: Run) -> None:
-    clock_zero = time.time() - time.monotonic()
-    run_id = os.urandom(8).hex()
-    append(
-        run.cache.directory, entries_of(rounds.results, rounds.before, rounds.observed, run_id, clock_zero)
-    )
+    run_id, clock_zero = os.urandom(8).hex(), time.time() - time.monotonic()
+    entries = entries_of(rounds.results, rounds.before, rounds.observed, run_id, clock_zero)
+    append(run.cache.directory, entries)
 
 
 def _policy(

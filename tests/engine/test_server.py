@@ -47,6 +47,16 @@ def started(story: Story, *arguments: str, env: dict[str, str] | None = None) ->
         process.communicate()
 
 
+@contextmanager
+def serving(story: Story) -> Iterator[Any]:
+    """Give a server that looks each second, once the one container runs that is listed: `app`, of `app:1`."""
+    story.dockerup.configure(interval=1)
+    story.define("app", story.load("app:1"))
+    with started(story, "--server") as server:
+        story.wait_for_state("app", "running")
+        yield server
+
+
 class Gate:
     """Holds the first engine call of a kind up until it is opened."""
 
@@ -160,14 +170,10 @@ def test_signal_in_the_middle_of_a_wait_is_heard_and_one_that_is_ignored_is_not(
 
 
 def test_server_runs_each_interval_until_it_is_ended(story: Story) -> None:
-    image = story.load("app:1")
-    story.dockerup.configure(interval=1)
-    story.define("app", image)
-    with started(story, "--server") as server:
-        story.wait_for_state("app", "running")
+    with serving(story) as server:
         story.client.remove_container("app", force=True)
         story.wait_for_state("app", "running")
-        story.define("more", image)
+        story.define("more", "app:1")
         story.wait_for_state("more", "running")
         assert select.select([server.stdout], [], [], 30)[0], "what was done is said at once"
         server.send_signal(signal.SIGTERM)
@@ -180,15 +186,11 @@ def test_server_runs_each_interval_until_it_is_ended(story: Story) -> None:
 
 
 def test_server_outlives_an_engine_and_a_configuration_that_are_away(story: Story) -> None:
-    image = story.load("app:1")
-    story.dockerup.configure(interval=1)
-    story.define("app", image)
-    with started(story, "--server") as server:
-        story.wait_for_state("app", "running")
+    with serving(story) as server:
         story.engine.stop()
         path = story.dockerup.define("broken.yaml", "name: [")
         story.engine.start()
-        story.define("more", image)
+        story.define("more", "app:1")
         story.wait_for_state("more", "running")
         path.unlink()
         story.undefine("more")
@@ -199,18 +201,14 @@ def test_server_outlives_an_engine_and_a_configuration_that_are_away(story: Stor
 
 
 def test_server_leaves_all_as_it_is_while_its_settings_cannot_be_used(story: Story) -> None:
-    image = story.load("app:1")
-    story.dockerup.configure(interval=1)
-    story.define("app", image)
-    with started(story, "--server") as server:
-        story.wait_for_state("app", "running")
-        story.define("more", image)  # not in what the server began with
+    with serving(story) as server:
+        story.define("more", "app:1")  # not in what the server began with
         story.wait_for_state("more", "running")
         before = story.ids()
         story.dockerup.configure(interval=1, bogus=1)
         assert select.select([server.stderr], [], [], 30)[0], "the server says what is wrong"
         story.dockerup.configure(interval=1)
-        story.define("last", image)
+        story.define("last", "app:1")
         story.wait_for_state("last", "running")
         server.send_signal(signal.SIGTERM)
 

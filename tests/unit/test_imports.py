@@ -111,7 +111,7 @@ def test_what_decides_asks_nothing_and_changes_nothing() -> None:
     for module in MODULES:
         ways = [way for found, way in _ways(module).items() if found.partition(".")[0] in EFFECTS]
         if ways:
-            acting[module.replace("dockerup.", "", 1) if module.startswith("dockerup.") else module] = ways[0]
+            acting[module.removeprefix("dockerup.")] = ways[0]
     known = set(ACTING.split())
     assert acting.keys() - known == set(), acting
     assert known - acting.keys() == set(), "these act no more"
